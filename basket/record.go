@@ -31,6 +31,7 @@ type Resumed struct {
 // and what the request and its additional authenticated data need. To a
 // journal the EncTID is opaque. It is deleted as soon as its identity is final.
 type Sealed struct {
+	Order    int64 // position in the journal, rising; given by it
 	Basket   ID
 	Swipe    int
 	Kind     identity.Kind
@@ -67,6 +68,7 @@ const (
 // Delivery is one revision of a basket in the lane's outbox. Body is its exact
 // wire form; a repeated delivery sends the same bytes.
 type Delivery struct {
+	Order     int64         `json:"-"` // position in the outbox, rising; given by the journal
 	Basket    ID            `json:"basket"`
 	Revision  int           `json:"revision"`
 	Sequence  uint64        `json:"sequence"`

@@ -54,11 +54,13 @@ type Journal interface {
 	// Expire answers every pending identity whose deadline is at or before
 	// ticks with unresolved, and returns the baskets changed.
 	Expire(ctx context.Context, ticks time.Duration) ([]basket.Basket, error)
-	// Pending gives the identities that wait for an answer, oldest first.
-	Pending(ctx context.Context) ([]basket.Sealed, error)
+	// Pending gives up to limit identities that wait for an answer and whose
+	// Order is above after, oldest first.
+	Pending(ctx context.Context, after int64, limit int) ([]basket.Sealed, error)
 
-	// Queued gives up to limit deliveries to be sent, oldest first.
-	Queued(ctx context.Context, limit int) ([]basket.Delivery, error)
+	// Queued gives up to limit deliveries to be sent whose Order is above
+	// after, oldest first.
+	Queued(ctx context.Context, after int64, limit int) ([]basket.Delivery, error)
 	// Acknowledge stores the receipt of a queued delivery. If its log id is not
 	// the one seen before, every delivery acknowledged under another log id is
 	// queued again; resent counts them.
