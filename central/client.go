@@ -1,0 +1,151 @@
+package central
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// maxAnswer bounds what is read of an answer. A manifest of a dozen keys is the
+// longest of them.
+const maxAnswer = 64 << 10
+
+// Client asks central. It keeps its connections alive and may be used by
+// several goroutines at once.
+type Client struct {
+	base string
+	http *http.Client
+	skew atomic.Pointer[time.Duration]
+}
+
+// NewClient returns a client of the lookup listener at address, an https URL
+// such as "https://central.example:8443". config brings the lane's certificate
+// and the check of the server's (package enroll makes it).
+func NewClient(address string, config *tls.Config) (*Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("central client: the address %q is not of the form https://host:port", address)
+	}
+	transport := &http.Transport{
+		TLSClientConfig:     config.Clone(),
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: 8,
+		DisableCompression:  true,
+	}
+	return &Client{
+		base: strings.TrimSuffix(address, "/"),
+		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, nil
+}
+
+// Resolve asks whose card r.EncTID holds. How long it may take is the context's
+// business. A refusal is a *Problem; any other error means that central did not
+// answer, or not to this request.
+func (c *Client) Resolve(ctx context.Context, r Request) (Answer, error) {
+	var a Answer
+	if err := c.post(ctx, ResolvePath, r, &a); err != nil {
+		return Answer{}, fmt.Errorf("resolve: %w", err)
+	}
+	if err := a.Check(r); err != nil {
+		return Answer{}, fmt.Errorf("resolve: %v", err)
+	}
+	return a, nil
+}
+
+// Manifest fetches the current manifest; have is the version that the caller
+// holds, 0 for none. What it returns is not verified yet: see Signed.Verify.
+func (c *Client) Manifest(ctx context.Context, have uint64) (Signed, error) {
+	var s Signed
+	if err := c.post(ctx, ManifestPath, ManifestRequest{Version: have}, &s); err != nil {
+		return Signed{}, fmt.Errorf("fetch manifest: %w", err)
+	}
+	return s, nil
+}
+
+// Skew is how far central's clock was ahead of this machine's (negative:
+// behind) when it last answered, to about a second; known is false before the
+// first answer.
+func (c *Client) Skew() (ahead time.Duration, known bool) {
+	if d := c.skew.Load(); d != nil {
+		return *d, true
+	}
+	return 0, false
+}
+
+// Close gives back the client's idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) post(ctx context.Context, path string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, application/problem+json")
+	// An empty key is not sent: it tells the transport that the request may be
+	// sent again when a kept-alive connection turns out to be dead.
+	req.Header["Idempotency-Key"] = []string{}
+	sent := time.Now()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	c.noteSkew(resp.Header.Get("Date"), sent, time.Now())
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return readProblem(resp, raw)
+	}
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return fmt.Errorf("the answer of %s is not the JSON expected", path)
+	}
+	return nil
+}
+
+// noteSkew compares the Date header (whole seconds, cut off) with the middle of
+// the time that the request took.
+func (c *Client) noteSkew(date string, sent, received time.Time) {
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return
+	}
+	middle := sent.Add(received.Sub(sent) / 2)
+	ahead := at.Add(500 * time.Millisecond).Sub(middle)
+	c.skew.Store(&ahead)
+}
+
+// readProblem makes an error of any answer but a good one; one that does not
+// come from central (a proxy's, say) is told by its status alone.
+func readProblem(resp *http.Response, answer []byte) *Problem {
+	p := &Problem{}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind != "application/problem+json" || json.Unmarshal(answer, p) != nil || p.Type == "" {
+		p = &Problem{Type: "about:blank", Title: strings.ToLower(http.StatusText(resp.StatusCode))}
+	}
+	if p.Title == "" {
+		p.Title = "unexpected answer"
+	}
+	p.Status = resp.StatusCode
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		p.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	return p
+}

@@ -1,0 +1,58 @@
+package central
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// The types of problem (RFC 9457) that central answers with.
+const (
+	ProblemBadRequest     = "urn:hhid:problem:bad-request"     // 400: the body is not what the path expects
+	ProblemToken          = "urn:hhid:problem:token"           // 401: the enrolment token is unknown, used or expired
+	ProblemForbidden      = "urn:hhid:problem:forbidden"       // 403: no certificate, or none that may do this
+	ProblemRevoked        = "urn:hhid:problem:revoked"         // 403: the certificate was revoked
+	ProblemNotFound       = "urn:hhid:problem:not-found"       // 404: no such path
+	ProblemMethod         = "urn:hhid:problem:method"          // 405: another method is expected there
+	ProblemUnknownEpoch   = "urn:hhid:problem:unknown-epoch"   // 409: send the same again with the epoch's enc
+	ProblemSuperseded     = "urn:hhid:problem:superseded"      // 409: a certificate that was renewed already, with another key: a clone
+	ProblemKeyRetired     = "urn:hhid:problem:key-retired"     // 410: the key was destroyed; this EncTID can never be opened
+	ProblemTooLarge       = "urn:hhid:problem:too-large"       // 413: the body is longer than allowed
+	ProblemMediaType      = "urn:hhid:problem:media-type"      // 415: the body is not application/json
+	ProblemEncTIDRejected = "urn:hhid:problem:enctid-rejected" // 422: the EncTID does not open; why is not told
+	ProblemQuota          = "urn:hhid:problem:quota"           // 429: this lane asks too much
+	ProblemFull           = "urn:hhid:problem:full"            // 507: central's disk is full
+	ProblemUnavailable    = "urn:hhid:problem:unavailable"     // 503: central cannot answer now
+)
+
+// Problem is an answer other than the one hoped for, in the form of RFC 9457
+// (application/problem+json). It is the error that the Client's methods return
+// for it.
+type Problem struct {
+	Type   string `json:"type"`
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"`
+
+	// RetryAfter is how long the server asks to be left alone, 0 if it did not
+	// say. It travels as the Retry-After header, in seconds.
+	RetryAfter time.Duration `json:"-"`
+}
+
+// Error gives the title and the detail. Neither ever holds what was in a body.
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return fmt.Sprintf("%s (HTTP %d)", p.Title, p.Status)
+	}
+	return fmt.Sprintf("%s: %s (HTTP %d)", p.Title, p.Detail, p.Status)
+}
+
+// Temporary reports whether the same request may be answered at a later time.
+// A forbidden one may: an operator can renew or release a certificate.
+func (p *Problem) Temporary() bool {
+	switch p.Status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return p.Status >= 500
+}
