@@ -41,6 +41,24 @@ func VerifyPeer(state tls.ConnectionState, v Verify) (Name, error) {
 	return n, nil
 }
 
+// PeerName returns the name of the peer of a connection that came in through
+// [ServerConfig], and so was verified. It checks the end of the certificate
+// again: a connection may outlive it. A handler calls it for each request.
+func PeerName(state tls.ConnectionState) (Name, error) {
+	if len(state.PeerCertificates) == 0 {
+		return Name{}, fmt.Errorf("peer name: %w: enrol the machine first", ErrNoCertificate)
+	}
+	cert := state.PeerCertificates[0]
+	n, err := nameOf(cert)
+	if err != nil {
+		return Name{}, fmt.Errorf("peer name: %w", err)
+	}
+	if err := (Verify{}).dates(n, cert); err != nil {
+		return Name{}, fmt.Errorf("peer name: %w", err)
+	}
+	return n, nil
+}
+
 // certificate checks the chain first, so that nothing a foreign certificate says
 // is believed or repeated, then dates, then the name.
 func (v Verify) certificate(cert *x509.Certificate) (Name, error) {
@@ -64,7 +82,7 @@ func (v Verify) certificate(cert *x509.Certificate) (Name, error) {
 func (v Verify) chain(cert *x509.Certificate) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(v.CA)
-	_, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: cert.NotBefore, KeyUsages: []x509.ExtKeyUsage{v.Use}})
+	_, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: cert.NotAfter, KeyUsages: []x509.ExtKeyUsage{v.Use}})
 	if inv, ok := errors.AsType[x509.CertificateInvalidError](err); ok && inv.Reason == x509.IncompatibleUsage {
 		return fmt.Errorf("%w: it is not for this side of a connection", ErrWrongName)
 	}
