@@ -1,0 +1,211 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"posd/basket"
+	"posd/central"
+	"posd/enctid"
+	"posd/identity"
+)
+
+const (
+	askTimeout  = 10 * time.Second // of one request to central; late answers are still taken
+	freshAtOnce = 8                // requests for cards just shown that may be under way
+	backlogPage = 64
+	giveUpAfter = 3 // failures in a row end a pass: the other side is away
+)
+
+// resolver asks central whose the EncTIDs are. A card just shown is asked for
+// at once, beside whatever else waits; the rest is asked for in passes over the
+// journal, so that nothing waits behind one basket.
+type resolver struct {
+	*Lane
+	fresh   chan basket.Sealed
+	backlog *pump
+
+	mu       sync.Mutex
+	underway map[swipeRef]bool
+}
+
+type swipeRef struct {
+	basket basket.ID
+	swipe  int
+}
+
+func newResolver(l *Lane) *resolver {
+	r := &resolver{Lane: l, fresh: make(chan basket.Sealed, freshAtOnce), underway: map[swipeRef]bool{}}
+	r.backlog = newPump(r.pass)
+	return r
+}
+
+// submit has a committed identity asked for. It never waits: what finds no
+// place is asked for in the next pass.
+func (r *resolver) submit(s basket.Sealed) {
+	select {
+	case r.fresh <- s:
+	default:
+		r.backlog.wake()
+	}
+}
+
+func (r *resolver) run(ctx context.Context) {
+	if r.deps.Central == nil {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { r.backlog.run(ctx) })
+	for range freshAtOnce {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case s := <-r.fresh:
+					r.askNow(ctx, s)
+				}
+			}
+		})
+	}
+}
+
+// askNow asks for a card just shown. If no answer comes in time the identity
+// shows as pending, and the epoch is given up: from then on this lane's memory
+// cannot open what it has sealed.
+func (r *resolver) askNow(ctx context.Context, s basket.Sealed) {
+	late := time.AfterFunc(r.cfg.AnswerWithin, func() { r.pending(s, "central has not answered yet") })
+	err := r.ask(ctx, s)
+	inTime := late.Stop()
+	if err == nil {
+		return
+	}
+	if inTime && ctx.Err() == nil {
+		r.pending(s, err.Error())
+	}
+	r.backlog.retry()
+}
+
+func (r *resolver) pending(s basket.Sealed, why string) {
+	r.deps.Sealer.Rotate()
+	r.counts.add("identity-pending")
+	r.publish(Event{At: r.deps.Clock.Now(), Type: EventIdentity, Basket: &s.Basket, Swipe: s.Swipe, Kind: s.Kind, State: identity.Pending, Reason: why})
+}
+
+// pass asks once for everything that waits.
+func (r *resolver) pass(ctx context.Context) error {
+	var after int64
+	var failed error
+	for inRow := 0; ; {
+		page, err := r.deps.Journal.Pending(ctx, after, backlogPage)
+		if err != nil || len(page) == 0 {
+			return errors.Join(failed, err)
+		}
+		for _, s := range page {
+			after = s.Order
+			if err := r.ask(ctx, s); err == nil {
+				inRow = 0
+			} else if failed, inRow = err, inRow+1; inRow == giveUpAfter || ctx.Err() != nil {
+				return failed
+			}
+		}
+	}
+}
+
+// ask asks for one identity and commits the answer. It returns nil if the
+// identity is final then, or if somebody else is asking for it.
+func (r *resolver) ask(ctx context.Context, s basket.Sealed) error {
+	ref := swipeRef{s.Basket, s.Swipe}
+	if !r.begin(ref) {
+		return nil
+	}
+	defer r.end(ref)
+	answer, err := r.request(ctx, s)
+	if err != nil {
+		r.central.failed(r.deps.Clock.Now(), err)
+		return err
+	}
+	return r.commit(ctx, s, answer)
+}
+
+func (r *resolver) begin(ref swipeRef) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.underway[ref] {
+		return false
+	}
+	r.underway[ref] = true
+	return true
+}
+
+func (r *resolver) end(ref swipeRef) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.underway, ref)
+}
+
+// request sends the EncTID, and sends it again with the epoch's encapsulated
+// key if central asks for that. What central will never answer is unresolved.
+func (r *resolver) request(ctx context.Context, s basket.Sealed) (basket.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	q := central.Request{EncTID: s.EncTID, Basket: s.Basket, Swipe: uint32(s.Swipe), SealedAt: s.SealedAt}
+	a, err := r.deps.Central.Resolve(ctx, q)
+	if problemType(err) == central.ProblemUnknownEpoch {
+		if q.EncTID, err = enctid.WithEnc(s.EncTID, s.Enc); err != nil {
+			return basket.Answer{}, err
+		}
+		a, err = r.deps.Central.Resolve(ctx, q)
+	}
+	switch problemType(err) {
+	case "":
+		return basket.Answer{State: a.State, HHID: a.HHID, DeIdentTID: a.DeIdentTID}, err
+	case central.ProblemEncTIDRejected, central.ProblemKeyRetired, central.ProblemBadRequest, central.ProblemTooLarge:
+		r.alarm(s.Basket, "identity-refused", "central will not answer for this identity: "+err.Error())
+		return basket.Answer{State: identity.Unresolved}, nil
+	}
+	return basket.Answer{}, err
+}
+
+// problemType is the type of problem that central answered with, or "".
+func problemType(err error) string {
+	var p *central.Problem
+	if errors.As(err, &p) {
+		return p.Type
+	}
+	return ""
+}
+
+func (r *resolver) commit(ctx context.Context, s basket.Sealed, a basket.Answer) error {
+	away := r.central.worked(r.deps.Clock.Now())
+	b, changed, err := r.deps.Journal.Answer(context.WithoutCancel(ctx), s.Basket, s.Swipe, a)
+	if err != nil {
+		r.log.Error("keep central's answer", "basket", s.Basket, "err", err)
+		return err
+	}
+	if changed {
+		r.tell(ctx, s, a, b)
+	}
+	if away {
+		r.backlog.wake()
+	}
+	return nil
+}
+
+// tell makes a committed answer known to the loop, to whoever listens and to
+// the forwarder.
+func (r *resolver) tell(ctx context.Context, s basket.Sealed, a basket.Answer, b basket.Basket) {
+	select {
+	case r.answers <- answered{s.Basket, s.Swipe, a}:
+	case <-r.stopped:
+	case <-ctx.Done():
+	}
+	r.counts.add("identity-" + string(a.State))
+	r.publish(Event{At: r.deps.Clock.Now(), Type: EventIdentity, Basket: &s.Basket, Swipe: s.Swipe, Kind: s.Kind, State: a.State, HHID: a.HHID})
+	if b.Outcome != basket.Open {
+		r.forwarder.wake()
+	}
+}

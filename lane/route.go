@@ -1,0 +1,86 @@
+package lane
+
+import (
+	"slices"
+	"strings"
+
+	"posd/basket"
+	"posd/gs1"
+	"posd/scanner"
+	"posd/tid"
+)
+
+// route is what a label is to this lane: a line of some kind, a person's
+// number, the label that closes the basket, or nothing that may be kept.
+type route struct {
+	kind  basket.LineKind
+	tid   tid.TID
+	close bool
+	err   *RefusedError
+}
+
+// aiGSRN is the application identifier of a service relation: the number of a
+// person as the retailer's customer (GS1 General Specifications, AI 8018).
+const aiGSRN = "8018"
+
+// route decides where a label goes. What could be the number of a person never
+// becomes a line: it is a TID by the shop's rules, or it is refused.
+func (l *Lane) route(s scanner.Scan) route {
+	switch {
+	case s.Label == "":
+		return route{err: refused("unreadable", "the label could not be read: "+reason(s))}
+	case len(s.Label) > basket.MaxText:
+		return route{err: refused("too-long", "the label is too long to be kept")}
+	case slices.Contains(l.cfg.CloseLabels, s.Label):
+		return route{close: true}
+	}
+	if number, ok := l.personal(s); ok {
+		id, err := l.cfg.Rules.FromLabel([]byte(number))
+		if err != nil {
+			return route{err: refused("personal", "this label may be a person's number, and is not one that this shop reads: "+err.Error())}
+		}
+		return route{tid: id}
+	}
+	if s.Kind == scanner.Coupon {
+		return route{kind: basket.Coupon}
+	}
+	return route{kind: basket.Item}
+}
+
+func reason(s scanner.Scan) string {
+	if s.Problem == nil {
+		return "it is empty"
+	}
+	return s.Problem.Reason
+}
+
+// personal gives the digits of a label that may be a person's number.
+func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
+	if gsrn, ok := element(s, aiGSRN); ok {
+		return gsrn, true
+	}
+	digits = strings.NewReplacer(" ", "", "-", "").Replace(s.Label)
+	for _, pattern := range l.cfg.Rules.Loyalty {
+		if whole := pattern.FindString(digits); whole != "" && whole == digits {
+			return digits, true
+		}
+	}
+	return digits, basket.PersonNumber(string(s.Symbology), s.Label)
+}
+
+// element gives the value of one application identifier of a GS1 label.
+func element(s scanner.Scan, ai string) (string, bool) {
+	if !strings.Contains(s.Label, ai) {
+		return "", false
+	}
+	elements, err := gs1.ParseElements(s.Label)
+	if err != nil {
+		return "", false
+	}
+	for _, e := range elements {
+		if e.AI == ai {
+			return e.Value, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,474 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"posd/basket"
+	"posd/enctid"
+	"posd/identity"
+	"posd/scanner"
+	"posd/tid"
+)
+
+// settle is how long a close waits for frames that were read before it and are
+// still on their way through a driver.
+const settle = 20 * time.Millisecond
+
+// RefusedError says why something read or keyed in was not kept.
+type RefusedError struct{ Code, Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+func refused(code, reason string) *RefusedError { return &RefusedError{code, reason} }
+
+// till is the loop's own state; only its goroutine touches it.
+type till struct {
+	*Lane
+	ctx  context.Context // of journal calls: a commit that has begun is never cut off
+	cur  *current        // nil: no basket is open
+	held []Frame         // read after a command that is being run
+
+	hasClosed   bool
+	closedTicks time.Duration // of the last close
+	choresTicks time.Duration // of the last chores
+}
+
+// current is the open basket.
+type current struct {
+	basket.Basket
+	lastSwipe int
+	active    time.Duration // ticks of the last scan, swipe or command
+}
+
+func newTill(ctx context.Context, l *Lane) (*till, error) {
+	t := &till{Lane: l, ctx: context.WithoutCancel(ctx), choresTicks: l.ticks.now()}
+	r, ok, err := l.deps.Journal.Resume(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		t.cur = &current{r.Basket, r.LastSwipe, r.Active}
+		t.cur.Tag(t.cfg.Priority)
+	}
+	return t, nil
+}
+
+func (t *till) run(ctx context.Context) {
+	timer := time.NewTimer(t.pause())
+	defer timer.Stop()
+	for {
+		t.alive.Store(int64(t.deps.Clock.Boot()))
+		t.release()
+		timer.Reset(t.pause())
+		select {
+		case <-ctx.Done():
+			t.finish()
+			return
+		case f := <-t.frames:
+			t.frame(f)
+		case c := <-t.commands:
+			t.drain(c.at)
+			c.done <- t.command(c)
+		case a := <-t.answers:
+			t.answered(a)
+		case <-timer.C:
+			if err := t.keepHouse(); err != nil {
+				t.log.Error("keep house", "err", err)
+			}
+		}
+	}
+}
+
+// pause is the time until the loop has something to do by itself.
+func (t *till) pause() time.Duration {
+	d := 5 * time.Second
+	if t.cur == nil {
+		return d
+	}
+	idle := t.ticks.now() - t.cur.active
+	d = min(d, t.cfg.AbandonAfter-idle)
+	if t.forgettable() {
+		d = min(d, t.cfg.AnonymousAfter-idle)
+	}
+	return max(d, time.Millisecond*50)
+}
+
+// release handles the frames that a command held back.
+func (t *till) release() {
+	for len(t.held) > 0 {
+		f := t.held[0]
+		t.held = t.held[1:]
+		t.frame(f)
+	}
+}
+
+// finish commits what devices handed over before the end.
+func (t *till) finish() {
+	for {
+		t.release()
+		select {
+		case f := <-t.frames:
+			t.frame(f)
+		default:
+			if err := t.deps.Journal.SetClock(t.ctx, t.ticks.snapshot()); err != nil {
+				t.log.Error("store the clock", "err", err)
+			}
+			return
+		}
+	}
+}
+
+// drain handles the frames read before until, and holds back later ones.
+func (t *till) drain(until time.Time) {
+	timer := time.NewTimer(settle)
+	defer timer.Stop()
+	for {
+		select {
+		case f := <-t.frames:
+			if f.At.After(until) {
+				t.held = append(t.held, f)
+			} else {
+				t.frame(f)
+			}
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+func (t *till) command(c command) error {
+	if err := t.keepHouse(); err != nil {
+		return err
+	}
+	return c.run(t)
+}
+
+func (t *till) frame(f Frame) {
+	if err := t.keepHouse(); err != nil {
+		wipe(f)
+		t.refuse(f, asRefused("journal", err))
+		return
+	}
+	switch {
+	case f.Fault != nil:
+		t.counts.add("fault")
+		t.ack(f, false)
+		t.publish(Event{At: f.At, Type: EventFault, Device: f.Device, Code: f.Fault.Code, Reason: f.Fault.Reason})
+	case f.Swipe != nil:
+		t.swipe(f)
+	case f.Scan != nil:
+		t.scan(f)
+	case f.Key != "":
+		t.key(f)
+	}
+}
+
+func wipe(f Frame) {
+	if f.Swipe != nil {
+		f.Swipe.TID.Wipe()
+	}
+}
+
+func (t *till) key(f Frame) {
+	t.publish(Event{At: f.At, Type: EventKey, Device: f.Device, Code: string(f.Key)})
+	if f.Key == KeyClose {
+		t.closeBy(f)
+		return
+	}
+	t.ack(f, true)
+}
+
+// closeBy closes the basket for a key or a label.
+func (t *till) closeBy(f Frame) {
+	t.drain(f.At)
+	if _, err := t.end(basket.Closed); err != nil {
+		t.refuse(f, asRefused("no-basket", err))
+		return
+	}
+	t.ack(f, true)
+}
+
+func (t *till) scan(f Frame) {
+	t.counts.add("scan")
+	route := t.route(*f.Scan)
+	switch {
+	case route.err != nil:
+		t.refuse(f, route.err)
+	case route.close:
+		t.publish(Event{At: f.At, Type: EventScan, Device: f.Device, Code: "control", Reason: "close"})
+		t.closeBy(f)
+	case !route.tid.IsZero():
+		t.publish(Event{At: f.At, Type: EventSwipe, Device: f.Device, Source: "label", Last4: route.tid.Last4(), Kind: kindOf(route.tid)})
+		t.identify(f, route.tid)
+	default:
+		if _, err := t.append(f.At, f.Device, *f.Scan, route.kind, 0); err != nil {
+			t.refuse(f, asRefused("journal", err))
+			return
+		}
+		t.ack(f, true)
+	}
+}
+
+// append commits a line. A quantity of 0 is one piece, coming or going as the
+// basket's kind has it.
+func (t *till) append(at time.Time, device string, s scanner.Scan, kind basket.LineKind, quantity int) (basket.Basket, error) {
+	if err := t.ensureOpen(at); err != nil {
+		return basket.Basket{}, err
+	}
+	if len(t.cur.Lines) >= basket.MaxLines {
+		return basket.Basket{}, refused("full", fmt.Sprintf("the basket has %d lines: close it first", basket.MaxLines))
+	}
+	l := newLine(len(t.cur.Lines)+1, at, device, s, kind)
+	if l.Quantity = quantity; quantity == 0 {
+		l.Quantity = 1
+		if t.cur.Kind == basket.Return {
+			l.Quantity = -1
+		}
+	}
+	now := t.ticks.now()
+	if err := t.deps.Journal.AppendLine(t.ctx, t.cur.ID, l, now); err != nil {
+		return basket.Basket{}, t.journalFailed("keep the scan", err)
+	}
+	t.journalWorks()
+	t.cur.active = now
+	t.cur.Lines = append(t.cur.Lines, l)
+	t.publish(Event{At: at, Type: EventScan, Device: device, Basket: &t.cur.ID, Line: &l})
+	return t.snapshot(), nil
+}
+
+func newLine(number int, at time.Time, device string, s scanner.Scan, kind basket.LineKind) basket.Line {
+	l := basket.Line{
+		Number: number, At: stamp(at), UPC: s.Label, GTIN: string(s.GTIN), Symbology: string(s.Symbology),
+		AddOn: s.AddOn, Kind: kind, Device: device,
+	}
+	if string(s.Data) != s.Label {
+		l.Data = slices.Clone(s.Data)
+	}
+	if s.Problem != nil {
+		l.Problem = s.Problem.Code
+	}
+	return l
+}
+
+// stamp is a time as baskets carry it: UTC, to the millisecond.
+func stamp(at time.Time) time.Time { return at.UTC().Truncate(time.Millisecond) }
+
+func (t *till) swipe(f Frame) {
+	s := f.Swipe
+	t.counts.add("swipe")
+	e := Event{At: f.At, Type: EventSwipe, Device: f.Device, Source: s.Source, Tracks: s.Tracks, Code: s.Code, Reason: s.Reason}
+	if s.TID.IsZero() {
+		t.counts.add("swipe-unreadable")
+		t.ack(f, false)
+		t.publish(e)
+		return
+	}
+	e.Last4, e.Kind = s.Last4(), kindOf(s.TID)
+	t.publish(e)
+	t.identify(f, s.TID)
+}
+
+func kindOf(id tid.TID) identity.Kind { return identity.Kind(id.Kind().String()) }
+
+// identify seals the TID, wipes it, commits the EncTID and only then has it
+// sent.
+func (t *till) identify(f Frame, id tid.TID) {
+	defer id.Wipe()
+	if t.cur == nil && t.hasClosed && t.ticks.now()-t.closedTicks < t.cfg.CloseGuard {
+		t.refuse(f, refused("after-close", "shown right after the last basket was closed: show it again for this customer"))
+		return
+	}
+	if err := t.ensureOpen(f.At); err != nil {
+		t.refuse(f, asRefused("journal", err))
+		return
+	}
+	s, err := t.seal(f.At, id)
+	if err != nil {
+		t.refuse(f, asRefused("not-sealed", err))
+		return
+	}
+	if err := t.deps.Journal.AppendIdentity(t.ctx, s, t.ticks.now()); err != nil {
+		t.refuse(f, asRefused("journal", t.journalFailed("keep the identity", err)))
+		return
+	}
+	t.journalWorks()
+	t.cur.active = t.ticks.now()
+	t.cur.Identities = append(t.cur.Identities, basket.Identity{Swipe: s.Swipe, Kind: s.Kind, At: s.At, State: identity.Pending})
+	t.cur.Tag(t.cfg.Priority)
+	t.ack(f, true)
+	t.resolver.submit(s)
+}
+
+func (t *till) seal(at time.Time, id tid.TID) (basket.Sealed, error) {
+	switch {
+	case t.cur.Kind == basket.Training:
+		return basket.Sealed{}, refused("training", "cards and numbers are not read in training")
+	case t.deps.Sealer == nil:
+		return basket.Sealed{}, refused("not-enrolled", "this lane is not enrolled with central: run posd enroll")
+	case len(t.cur.Identities) >= basket.MaxIdentities:
+		return basket.Sealed{}, refused("full", "too many cards and numbers were shown for this basket: close it first")
+	}
+	t.cur.lastSwipe++ // never used twice, whatever becomes of this one
+	s := basket.Sealed{
+		Basket: t.cur.ID, Swipe: t.cur.lastSwipe, Kind: kindOf(id), At: stamp(at),
+		SealedAt: t.deps.Clock.Now().UnixMilli(), Deadline: t.ticks.now() + t.cfg.HoldFor,
+	}
+	sealed, err := t.deps.Sealer.Seal(id, enctid.Context{Basket: s.Basket, Swipe: uint32(s.Swipe), SealedAt: s.SealedAt})
+	if err != nil {
+		return basket.Sealed{}, err
+	}
+	s.EncTID, s.Epoch, s.Key, s.Enc = sealed.EncTID, sealed.Epoch, uint32(sealed.Key), sealed.Enc
+	return s, nil
+}
+
+func (t *till) ensureOpen(at time.Time) error {
+	if t.cur != nil {
+		return nil
+	}
+	if t.cfg.OpenByPOS {
+		return refused("no-basket", "no basket is open: the POS program opens them (basket.open_by)")
+	}
+	return t.open(basket.Basket{Kind: basket.Sale, OpenedAt: stamp(at)})
+}
+
+func (t *till) open(b basket.Basket) error {
+	b.V, b.ID, b.State = basket.Version, basket.NewID(), identity.Anonymous
+	now := t.ticks.now()
+	if err := t.deps.Journal.Open(t.ctx, b, now); err != nil {
+		return t.journalFailed("open a basket", err)
+	}
+	t.cur = &current{Basket: b, active: now}
+	t.publish(Event{At: b.OpenedAt, Type: EventOpened, Basket: &t.cur.ID})
+	return nil
+}
+
+// start opens a basket for the POS program, or takes over one that is open and
+// holds nothing.
+func (t *till) start(h Header) (basket.Basket, error) {
+	if h.Kind == "" {
+		h.Kind = basket.Sale
+	}
+	if err := checkHeader(h); err != nil {
+		return basket.Basket{}, err
+	}
+	b := basket.Basket{Kind: h.Kind, OpenedAt: stamp(t.deps.Clock.Now()), Transaction: h.Transaction, BusinessDate: h.BusinessDate, Operator: h.Operator}
+	if t.cur == nil {
+		if err := t.open(b); err != nil {
+			return basket.Basket{}, err
+		}
+		return t.snapshot(), nil
+	}
+	if len(t.cur.Lines) > 0 || len(t.cur.Identities) > 0 {
+		return t.snapshot(), basket.ErrOpen
+	}
+	return t.describe(b)
+}
+
+func (t *till) describe(b basket.Basket) (basket.Basket, error) {
+	b.ID = t.cur.ID
+	now := t.ticks.now()
+	if err := t.deps.Journal.Describe(t.ctx, b, now); err != nil {
+		return basket.Basket{}, t.journalFailed("open a basket", err)
+	}
+	t.cur.Kind, t.cur.Transaction, t.cur.BusinessDate, t.cur.Operator = b.Kind, b.Transaction, b.BusinessDate, b.Operator
+	t.cur.active = now
+	return t.snapshot(), nil
+}
+
+func checkHeader(h Header) error {
+	switch h.Kind {
+	case basket.Sale, basket.Return, basket.Exchange, basket.Training:
+	default:
+		return refused("bad-header", fmt.Sprintf("kind %q is none of sale, return, exchange, training", h.Kind))
+	}
+	if err := basket.CheckHeader(h.Transaction, h.BusinessDate, h.Operator); err != nil {
+		return refused("bad-header", err.Error())
+	}
+	return nil
+}
+
+func (t *till) voidLine(number int) (basket.Basket, error) {
+	if t.cur == nil {
+		return basket.Basket{}, basket.ErrNotOpen
+	}
+	at, now := stamp(t.deps.Clock.Now()), t.ticks.now()
+	switch err := t.deps.Journal.VoidLine(t.ctx, t.cur.ID, number, at, now); {
+	case errors.Is(err, basket.ErrNoSuchLine):
+		return t.snapshot(), err
+	case err != nil:
+		return basket.Basket{}, t.journalFailed("void the line", err)
+	}
+	t.journalWorks()
+	t.cur.active = now
+	line := &t.cur.Lines[number-1]
+	line.VoidedAt = &at
+	voided := *line
+	t.publish(Event{At: at, Type: EventVoided, Basket: &t.cur.ID, Line: &voided})
+	return t.snapshot(), nil
+}
+
+func (t *till) keyIn(label string, quantity int) (basket.Basket, error) {
+	s := scanner.Decode([]byte(label), scanner.Options{})
+	route := t.route(s)
+	switch {
+	case route.err != nil:
+		return basket.Basket{}, route.err
+	case route.close, !route.tid.IsZero():
+		route.tid.Wipe()
+		return basket.Basket{}, refused("not-an-item", "this label is no item: scan it instead")
+	}
+	return t.append(t.deps.Clock.Now(), "", s, route.kind, quantity)
+}
+
+// end closes the open basket.
+func (t *till) end(outcome basket.Outcome) (basket.Basket, error) {
+	if t.cur == nil {
+		return basket.Basket{}, basket.ErrNotOpen
+	}
+	now := t.ticks.now()
+	b, err := t.deps.Journal.Close(t.ctx, t.cur.ID, outcome, stamp(t.deps.Clock.Now()), now)
+	if err != nil {
+		return basket.Basket{}, t.journalFailed("close the basket", err)
+	}
+	t.journalWorks()
+	t.cur, t.hasClosed, t.closedTicks = nil, true, now
+	if b.Sequence > 0 {
+		t.setNumber(b.Sequence)
+	}
+	t.counts.add("basket-" + string(outcome))
+	t.publish(Event{At: b.ClosedAt, Type: EventClosed, Basket: &b.ID, Outcome: outcome, Sequence: b.Sequence, State: b.State, HHID: b.HHID})
+	t.forwarder.wake()
+	return b, nil
+}
+
+// snapshot is the open basket for others to keep.
+func (t *till) snapshot() basket.Basket {
+	b := t.cur.Basket
+	b.Lines, b.Identities = slices.Clone(b.Lines), slices.Clone(b.Identities)
+	return b
+}
+
+func (t *till) refuse(f Frame, err *RefusedError) {
+	t.counts.add("refused-" + err.Code)
+	t.ack(f, false)
+	t.publish(Event{At: f.At, Type: EventRefused, Device: f.Device, Code: err.Code, Reason: err.Reason})
+}
+
+func (t *till) ack(f Frame, kept bool) {
+	if f.Ack != nil {
+		f.Ack(kept)
+	}
+}
+
+// asRefused keeps a RefusedError as it is and gives any other error code.
+func asRefused(code string, err error) *RefusedError {
+	var r *RefusedError
+	if errors.As(err, &r) {
+		return r
+	}
+	return refused(code, err.Error())
+}
