@@ -89,8 +89,9 @@ func (db *DB) View(ctx context.Context, fn func(*sql.Tx) error) error {
 func (db *DB) Read() *sql.DB { return db.reader }
 
 // Checkpoint moves the write-ahead log into the database file and cuts it to
-// nothing, so that what was deleted is in no file any more. It fails with
-// ErrLocked while a reader still holds an older state.
+// nothing, so that what was deleted is in no file any more. Writers wait for it,
+// so it waits only a tenth of a second for readers that still hold an older
+// state; then it fails with ErrLocked.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	if db.writer == nil {
 		return fmt.Errorf("checkpoint %s: %w", db.path, errOpenedReadOnly)
@@ -100,6 +101,10 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return fmt.Errorf("checkpoint %s: %w", db.path, err)
 	}
 	defer conn.Close()
+	if _, err := conn.ExecContext(context.Background(), "PRAGMA busy_timeout=100"); err != nil {
+		return db.explain("checkpoint", err)
+	}
+	defer conn.ExecContext(context.Background(), "PRAGMA busy_timeout=5000")
 	var busy, logged, moved int
 	row := conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err := row.Scan(&busy, &logged, &moved); err != nil {

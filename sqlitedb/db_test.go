@@ -230,6 +230,33 @@ func TestCheckpointLeavesNothingDeletedInAnyFile(t *testing.T) {
 	}
 }
 
+func TestCheckpointDoesNotWaitForASlowReader(t *testing.T) {
+	db := newTestDB(t)
+	err := db.View(t.Context(), func(tx *sql.Tx) error {
+		var n int
+		if err := tx.QueryRow("SELECT count(*) FROM t").Scan(&n); err != nil {
+			return err
+		}
+		if err := db.Write(t.Context(), insert(1)); err != nil {
+			return err
+		}
+		if err := db.Checkpoint(t.Context()); !errors.Is(err, ErrLocked) {
+			t.Errorf("beside a reader: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Checkpoint(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	var timeout int
+	if err := db.writer.QueryRow("PRAGMA busy_timeout").Scan(&timeout); err != nil || timeout != 5000 {
+		t.Errorf("writers now wait %d ms for a lock (%v)", timeout, err)
+	}
+}
+
 func holds(t *testing.T, path, text string) bool {
 	t.Helper()
 	data, err := os.ReadFile(path)
