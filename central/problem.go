@@ -6,23 +6,22 @@ import (
 	"time"
 )
 
-// The types of problem (RFC 9457) that central answers with.
+// The types of problem (RFC 9457) that the lookup listener answers with; package
+// enroll has those of enrolment.
 const (
-	ProblemBadRequest     = "urn:hhid:problem:bad-request"     // 400: the body is not what the path expects
-	ProblemToken          = "urn:hhid:problem:token"           // 401: the enrolment token is unknown, used or expired
-	ProblemForbidden      = "urn:hhid:problem:forbidden"       // 403: no certificate, or none that may do this
-	ProblemRevoked        = "urn:hhid:problem:revoked"         // 403: the certificate was revoked
-	ProblemNotFound       = "urn:hhid:problem:not-found"       // 404: no such path
-	ProblemMethod         = "urn:hhid:problem:method"          // 405: another method is expected there
-	ProblemUnknownEpoch   = "urn:hhid:problem:unknown-epoch"   // 409: send the same again with the epoch's enc
-	ProblemSuperseded     = "urn:hhid:problem:superseded"      // 409: a certificate that was renewed already, with another key: a clone
-	ProblemKeyRetired     = "urn:hhid:problem:key-retired"     // 410: the key was destroyed; this EncTID can never be opened
-	ProblemTooLarge       = "urn:hhid:problem:too-large"       // 413: the body is longer than allowed
-	ProblemMediaType      = "urn:hhid:problem:media-type"      // 415: the body is not application/json
-	ProblemEncTIDRejected = "urn:hhid:problem:enctid-rejected" // 422: the EncTID does not open; why is not told
-	ProblemQuota          = "urn:hhid:problem:quota"           // 429: this lane asks too much
-	ProblemFull           = "urn:hhid:problem:full"            // 507: central's disk is full
-	ProblemUnavailable    = "urn:hhid:problem:unavailable"     // 503: central cannot answer now
+	ProblemBadRequest     = "urn:hhid:problem:bad-request"         // 400: the body is not what the path expects
+	ProblemForbidden      = "urn:hhid:problem:forbidden"           // 403: no certificate, or none that may do this
+	ProblemRevoked        = "urn:hhid:problem:certificate-revoked" // 403: an operator revoked the certificate
+	ProblemExpired        = "urn:hhid:problem:certificate-expired" // 403: the certificate ended while the connection was open
+	ProblemNotFound       = "urn:hhid:problem:not-found"           // 404: no such path
+	ProblemMethod         = "urn:hhid:problem:method"              // 405: another method is expected there
+	ProblemUnknownEpoch   = "urn:hhid:problem:unknown-epoch"       // 409: send the same again with the epoch's enc
+	ProblemKeyRetired     = "urn:hhid:problem:key-retired"         // 410: the key was destroyed; this EncTID can never be opened
+	ProblemTooLarge       = "urn:hhid:problem:too-large"           // 413: the body is longer than allowed
+	ProblemMediaType      = "urn:hhid:problem:media-type"          // 415: the body is not application/json
+	ProblemEncTIDRejected = "urn:hhid:problem:enctid-rejected"     // 422: the EncTID does not open; why is not told
+	ProblemQuota          = "urn:hhid:problem:quota"               // 429: this lane asks too much
+	ProblemUnavailable    = "urn:hhid:problem:unavailable"         // 503: central cannot answer now
 )
 
 // Problem is an answer other than the one hoped for, in the form of RFC 9457
@@ -48,7 +47,6 @@ func (p *Problem) Error() string {
 }
 
 // Temporary reports whether the same request may be answered at a later time.
-// A forbidden one may: an operator can renew or release a certificate.
 func (p *Problem) Temporary() bool {
 	switch p.Status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
