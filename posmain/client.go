@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,9 @@ const maxAnswer = 64 << 10
 // Client sends baskets to one POS main computer. It may be used by several
 // goroutines at once.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	agent string
+	http  *http.Client
 }
 
 // NewClient returns a client of the POS main computer at address, an https URL
@@ -43,8 +45,9 @@ func NewClient(address string, config *tls.Config) (*Client, error) {
 		DisableCompression:  true,
 	}
 	return &Client{
-		base: strings.TrimSuffix(address, "/"),
-		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		base:  strings.TrimSuffix(address, "/"),
+		agent: "posd/" + version(),
+		http:  &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
@@ -59,6 +62,7 @@ func (c *Client) Put(ctx context.Context, id string, body []byte) (Receipt, erro
 		return Receipt{}, fmt.Errorf("put basket: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", c.agent)
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -73,6 +77,15 @@ func (c *Client) Put(ctx context.Context, id string, body []byte) (Receipt, erro
 		return Receipt{}, readProblem(resp, answer)
 	}
 	return readReceipt(answer, id, body)
+}
+
+// version is that of the program this package is built into; the POS main
+// computer shows it beside the lane.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
 }
 
 // Close gives back the client's idle connections.

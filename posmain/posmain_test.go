@@ -32,7 +32,8 @@ func TestPutSendsTheBodyAndReadsTheReceipt(t *testing.T) {
 	want := Receipt{Basket: testID, Revision: 2, Digest: Digest(body), LogID: "l", Watermark: 7, LoggedAt: time.Unix(1, 0).UTC(), Alarm: AlarmSequenceFork}
 	c := answering(t, func(w http.ResponseWriter, r *http.Request) {
 		got, _ := io.ReadAll(r.Body)
-		if r.Method != "PUT" || r.URL.Path != "/v1/baskets/"+testID || string(got) != string(body) || r.Header.Get("Content-Type") != "application/json" {
+		if r.Method != "PUT" || r.URL.Path != "/v1/baskets/"+testID || string(got) != string(body) || r.Header.Get("Content-Type") != "application/json" ||
+			!strings.HasPrefix(r.UserAgent(), "posd/") {
 			t.Errorf("got %s %s %q", r.Method, r.URL, got)
 		}
 		json.NewEncoder(w).Encode(want)
@@ -75,8 +76,11 @@ func TestPutReturnsProblems(t *testing.T) {
 		{409, "application/problem+json", `{"type":"` + ProblemRevisionConflict + `","status":200,"title":"revision conflict","detail":"d"}`, "", ProblemRevisionConflict, "revision conflict: d (HTTP 409)", false, 0},
 		{503, "application/problem+json; charset=utf-8", `{"type":"` + ProblemUnavailable + `","title":"busy"}`, "3", ProblemUnavailable, "busy (HTTP 503)", true, 3 * time.Second},
 		{502, "text/html", "<html>4111111111111111", "soon", "about:blank", "bad gateway (HTTP 502)", true, 0},
+		{422, "application/problem+json", `{"type":"` + ProblemCardNumber + `","title":"t"}`, "", ProblemCardNumber, "t (HTTP 422)", false, 0},
+		{403, "application/problem+json", `{"type":"` + ProblemForbidden + `","title":"t"}`, "", ProblemForbidden, "t (HTTP 403)", true, 0},
+		{400, "text/plain", `bad`, "", "about:blank", "bad request (HTTP 400)", true, 0},
 		{429, "application/problem+json", "{", "99999999", "about:blank", "too many requests (HTTP 429)", true, time.Hour},
-		{308, "text/html", "", "", "about:blank", "permanent redirect (HTTP 308)", false, 0},
+		{308, "text/html", "", "", "about:blank", "permanent redirect (HTTP 308)", true, 0},
 	} {
 		c := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", tc.kind)

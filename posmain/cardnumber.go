@@ -1,0 +1,104 @@
+package posmain
+
+// HoldsCardNumber reports whether a text holds what looks like the number of a
+// payment card: 13 to 19 digits in one run, or in groups parted by single
+// spaces or hyphens, with a valid Luhn check digit (ISO/IEC 7812-1) and the
+// length and first digits that card schemes issue. The POS main computer logs
+// no text that does. The issuer's digits keep receipt numbers and time stamps
+// out of it, of which one in ten has a Luhn check digit by chance.
+func HoldsCardNumber(text string) bool {
+	for i := 0; i < len(text); {
+		if !isDigit(text[i]) {
+			i++
+			continue
+		}
+		end := chainEnd(text, i)
+		if chainHoldsCardNumber(text[i:end]) {
+			return true
+		}
+		i = end
+	}
+	return false
+}
+
+// chainEnd gives where the chain of digit groups that begins at i ends.
+func chainEnd(text string, i int) int {
+	for i < len(text) {
+		switch {
+		case isDigit(text[i]):
+		case (text[i] == ' ' || text[i] == '-') && i+1 < len(text) && isDigit(text[i+1]):
+		default:
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+// chainHoldsCardNumber looks at every sequence of whole groups.
+func chainHoldsCardNumber(chain string) bool {
+	var digits [19]byte
+	for start := 0; start < len(chain); start++ {
+		if !isDigit(chain[start]) || start > 0 && isDigit(chain[start-1]) {
+			continue
+		}
+		n := 0
+		for i := start; i < len(chain); i++ {
+			if !isDigit(chain[i]) {
+				continue
+			}
+			if n == len(digits) {
+				break
+			}
+			digits[n] = chain[i]
+			n++
+			if last := i+1 == len(chain) || !isDigit(chain[i+1]); last && issued(digits[:n]) && luhn(digits[:n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// issued reports whether a card scheme issues numbers of this length that
+// begin like this.
+func issued(d []byte) bool {
+	n := len(d)
+	if n < 13 {
+		return false
+	}
+	first4 := int(d[0]-'0')*1000 + int(d[1]-'0')*100 + int(d[2]-'0')*10 + int(d[3]-'0')
+	switch first2 := first4 / 100; {
+	case d[0] == '4': // Visa
+		return n == 13 || n == 16 || n == 19
+	case first2 >= 51 && first2 <= 55, first4 >= 2221 && first4 <= 2720: // Mastercard
+		return n == 16
+	case first2 == 34, first2 == 37: // American Express
+		return n == 15
+	case first4/10 >= 300 && first4/10 <= 305, first4 == 3095, first2 == 36, first2 == 38, first2 == 39: // Diners Club
+		return n >= 14
+	case first4 >= 3528 && first4 <= 3589, first4 >= 2200 && first4 <= 2204, first4 == 9792: // JCB, Mir, Troy
+		return n >= 16
+	case d[0] == '6', first2 == 50, first2 >= 56 && first2 <= 58: // Discover, UnionPay, RuPay, Maestro
+		return true
+	}
+	return false
+}
+
+// luhn is the check of ISO/IEC 7812-1. Package tid has it too; a POS main
+// computer may not depend on that.
+func luhn(digits []byte) bool {
+	sum := 0
+	for i := range digits {
+		d := int(digits[len(digits)-1-i] - '0')
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
