@@ -32,16 +32,19 @@ type CA struct {
 // NewCA makes a CA certificate (DER) with its private key (PKCS #8, DER): ECDSA
 // P-256, valid for 30 years, for issuing leaf certificates only.
 func NewCA(commonName string) (certDER, keyDER []byte, err error) {
+	return newCA(commonName, time.Now().Add(-Backdate))
+}
+
+func newCA(commonName string, from time.Time) (certDER, keyDER []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("new CA: %v", err)
 	}
-	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber:          NewSerial(),
 		Subject:               pkix.Name{CommonName: commonName},
-		NotBefore:             now.Add(-Backdate),
-		NotAfter:              now.Add(caLifetime),
+		NotBefore:             from,
+		NotAfter:              from.Add(caLifetime),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
