@@ -1,0 +1,325 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"posd/enroll"
+)
+
+// CreateTokens stores tokens, all or none.
+func (s *SQLite) CreateTokens(ctx context.Context, tokens []Token, replace bool, now time.Time) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, t := range tokens {
+			if err := createToken(tx, t, replace, now); err != nil {
+				return fmt.Errorf("%s: %w", t.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
+func createToken(tx *sql.Tx, t Token, replace bool, now time.Time) error {
+	id, err := machine(tx, t.Name)
+	if errors.Is(err, ErrNoMachine) {
+		id, err = addMachine(tx, t.Name, now)
+	}
+	if err != nil {
+		return err
+	}
+	if replace {
+		err = revoke(tx, id)
+	} else {
+		err = checkFree(tx, id, now)
+	}
+	if err != nil {
+		return err
+	}
+	// Used tokens stay, so that one that comes again is told from one unknown.
+	if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = ? AND used_at IS NULL`, id); err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO tokens (hash, machine, created_at, expires_at) VALUES (?, ?, ?, ?)`,
+		t.Hash[:], id, now.UnixMilli(), t.ExpiresAt.UnixMilli())
+	return err
+}
+
+// checkFree refuses a machine whose certificate is good, or can still be
+// renewed.
+func checkFree(tx *sql.Tx, machine int64, now time.Time) error {
+	var n int
+	err := tx.QueryRow(`SELECT count(*) FROM certificates WHERE machine = ? AND state = 'active' AND not_after > ?`,
+		machine, now.Add(-enroll.RenewGrace).UnixMilli()).Scan(&n)
+	if err == nil && n > 0 {
+		return ErrEnrolled
+	}
+	return err
+}
+
+// Enroll uses a token.
+func (s *SQLite) Enroll(ctx context.Context, hash [32]byte, role enroll.Role, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
+	var refused error // committed together with its alarm
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		t, err := readToken(tx, hash)
+		if err != nil {
+			return err
+		}
+		switch {
+		case t.name.Role != role:
+			return ErrWrongRole
+		case t.certificate != nil && t.spki != spki:
+			refused = ErrTokenUsed
+			return alarm(tx, now, AlarmTokenReused, t.machine, "an enrolment token that was used before came again, with another key")
+		case !now.Before(t.expires):
+			return ErrTokenExpired
+		case t.certificate != nil:
+			c, err = readCertificate(tx, t.certificate)
+			return err
+		}
+		if c, err = issue(t.name); err != nil {
+			return err
+		}
+		return useToken(tx, hash, t, c, now)
+	})
+	return c, errors.Join(err, refused)
+}
+
+// useToken records a first certificate. Any older one of that machine, which
+// expired or was revoked before the token was made, is good for nothing more.
+func useToken(tx *sql.Tx, hash [32]byte, t token, c Certificate, now time.Time) error {
+	if err := revoke(tx, t.machine); err != nil {
+		return err
+	}
+	if err := addCertificate(tx, t.machine, c); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE tokens SET used_at = ?, certificate = ? WHERE hash = ?`, now.UnixMilli(), c.Serial, hash[:])
+	return err
+}
+
+type token struct {
+	machine     int64
+	name        enroll.Name
+	expires     time.Time
+	certificate []byte // nil: unused
+	spki        [32]byte
+}
+
+func readToken(tx *sql.Tx, hash [32]byte) (t token, err error) {
+	var tenant, shop, role, lane string
+	var expires int64
+	var spki []byte
+	err = tx.QueryRow(`SELECT m.id, n.name, m.shop, m.role, m.lane, k.expires_at, k.certificate, c.spki
+		FROM tokens k JOIN machines m ON m.id = k.machine JOIN tenants n ON n.id = m.tenant LEFT JOIN certificates c ON c.serial = k.certificate
+		WHERE k.hash = ?`, hash[:]).Scan(&t.machine, &tenant, &shop, &role, &lane, &expires, &t.certificate, &spki)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, ErrTokenUnknown
+	}
+	t.name, t.expires = name(tenant, shop, role, lane), instant(expires)
+	copy(t.spki[:], spki)
+	return t, err
+}
+
+// Renew supersedes a certificate.
+func (s *SQLite) Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
+	var refused error
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		p, err := readPresented(tx, presented)
+		if err != nil {
+			return err
+		}
+		switch p.state {
+		case "revoked":
+			return ErrRevoked
+		case "superseded":
+			if p.successor.SPKI != spki {
+				refused = ErrSuperseded
+				return alarm(tx, now, AlarmClone, p.machine, "a certificate that was renewed before came to renew again, with another key: two machines hold this identity")
+			}
+			if p.successor.fresh(now) {
+				c = p.successor
+				return nil
+			}
+			presented = p.successor.Serial
+		}
+		if c, err = issue(p.name); err != nil {
+			return err
+		}
+		if err := addCertificate(tx, p.machine, c); err != nil {
+			return err
+		}
+		return supersede(tx, presented, c.Serial)
+	})
+	return c, errors.Join(err, refused)
+}
+
+// fresh reports whether more than a third of a certificate's life is left.
+func (c Certificate) fresh(now time.Time) bool {
+	return now.Before(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3))
+}
+
+type presented struct {
+	machine   int64
+	name      enroll.Name
+	state     string
+	successor Certificate // if it is superseded
+}
+
+// readPresented gives a certificate's state; a successor that was revoked
+// counts for both.
+func readPresented(tx *sql.Tx, serial []byte) (p presented, err error) {
+	var tenant, shop, role, lane string
+	var by []byte
+	var successorState sql.NullString
+	err = tx.QueryRow(`SELECT m.id, t.name, m.shop, m.role, m.lane, c.state, c.superseded_by, s.state
+		FROM certificates c JOIN machines m ON m.id = c.machine JOIN tenants t ON t.id = m.tenant LEFT JOIN certificates s ON s.serial = c.superseded_by
+		WHERE c.serial = ?`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &by, &successorState)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, ErrUnknownCert
+	}
+	p.name = name(tenant, shop, role, lane)
+	if err == nil && p.state == "superseded" {
+		p.successor, err = readCertificate(tx, by)
+	}
+	if successorState.String == "revoked" {
+		p.state = "revoked"
+	}
+	return p, err
+}
+
+func readCertificate(tx *sql.Tx, serial []byte) (Certificate, error) {
+	c := Certificate{Serial: serial}
+	var spki []byte
+	var from, to int64
+	err := tx.QueryRow(`SELECT spki, der, not_before, not_after FROM certificates WHERE serial = ?`, serial).Scan(&spki, &c.DER, &from, &to)
+	copy(c.SPKI[:], spki)
+	c.NotBefore, c.NotAfter = instant(from), instant(to)
+	return c, err
+}
+
+func addCertificate(tx *sql.Tx, machine int64, c Certificate) error {
+	change, err := next(tx, "change")
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO certificates (serial, machine, spki, der, state, not_before, not_after, change) VALUES (?, ?, ?, ?, 'active', ?, ?, ?)`,
+		c.Serial, machine, c.SPKI[:], c.DER, c.NotBefore.UnixMilli(), c.NotAfter.UnixMilli(), int64(change))
+	return err
+}
+
+func supersede(tx *sql.Tx, old, by []byte) error {
+	change, err := next(tx, "change")
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE certificates SET state = 'superseded', superseded_by = ?, change = ? WHERE serial = ?`, by, int64(change), old)
+	return err
+}
+
+// Revoke revokes a machine.
+func (s *SQLite) Revoke(ctx context.Context, n enroll.Name) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		id, err := machine(tx, n)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = ? AND used_at IS NULL`, id); err != nil {
+			return err
+		}
+		return revoke(tx, id)
+	})
+}
+
+// revoke ends all certificates of a machine, each with a change of its own.
+func revoke(tx *sql.Tx, machine int64) error {
+	serials, err := rows(tx.Query, func(r *sql.Rows) (serial []byte, err error) {
+		err = r.Scan(&serial)
+		return serial, err
+	}, `SELECT serial FROM certificates WHERE machine = ? AND state <> 'revoked'`, machine)
+	if err != nil {
+		return err
+	}
+	for _, serial := range serials {
+		change, err := next(tx, "change")
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE certificates SET state = 'revoked', change = ? WHERE serial = ?`, int64(change), serial); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Revocations gives the certificates revoked after a change number.
+func (s *SQLite) Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error) {
+	return query(ctx, s, func(r *sql.Rows) (v Revocation, err error) {
+		var change int64
+		err = r.Scan(&v.Serial, &change)
+		v.Change = uint64(change)
+		return v, err
+	}, `SELECT serial, change FROM certificates WHERE change > ? AND state = 'revoked' ORDER BY change LIMIT ?`, int64(after), limit)
+}
+
+// Machines gives all lanes and POS main computers.
+func (s *SQLite) Machines(ctx context.Context, now time.Time) ([]Machine, error) {
+	return query(ctx, s, func(r *sql.Rows) (m Machine, err error) {
+		var created int64
+		var good, ends sql.NullInt64
+		err = r.Scan(&m.Tenant, &m.Shop, &m.Role, &m.Lane, &created, &m.Certificates, &good, &ends)
+		m.CreatedAt = instant(created)
+		switch {
+		case good.Valid && now.UnixMilli() < good.Int64:
+			m.State, m.Ends = Enrolled, instant(good.Int64)
+		case good.Valid:
+			m.State, m.Ends = Expired, instant(good.Int64)
+		case ends.Valid:
+			m.State = Invited
+		case m.Certificates > 0:
+			m.State = Revoked
+		default:
+			m.State = Expired // its token
+		}
+		return m, err
+	}, `SELECT t.name, m.shop, m.role, m.lane, m.created_at,
+			(SELECT count(*) FROM certificates c WHERE c.machine = m.id),
+			(SELECT max(not_after) FROM certificates c WHERE c.machine = m.id AND c.state = 'active'),
+			(SELECT max(expires_at) FROM tokens k WHERE k.machine = m.id AND k.used_at IS NULL AND k.expires_at > ?)
+		FROM machines m JOIN tenants t ON t.id = m.tenant ORDER BY t.name, m.shop, m.role, m.lane`, now.UnixMilli())
+}
+
+func machine(tx *sql.Tx, n enroll.Name) (id int64, err error) {
+	err = tx.QueryRow(`SELECT m.id FROM machines m JOIN tenants t ON t.id = m.tenant WHERE t.name = ? AND m.shop = ? AND m.role = ? AND m.lane = ?`,
+		n.Tenant, n.Shop, n.Role, n.Lane).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, ErrNoMachine
+	}
+	return id, err
+}
+
+func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
+	var tenant int64
+	err := tx.QueryRow(`SELECT id FROM tenants WHERE name = ?`, n.Tenant).Scan(&tenant)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, ErrNoTenant
+	}
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	err = tx.QueryRow(`INSERT INTO machines (tenant, shop, role, lane, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
+		tenant, n.Shop, n.Role, n.Lane, now.UnixMilli()).Scan(&id)
+	return id, err
+}
+
+func alarm(tx *sql.Tx, now time.Time, kind string, machine int64, detail string) error {
+	_, err := tx.Exec(`INSERT INTO alarms (at, type, machine, detail) VALUES (?, ?, ?, ?)`, now.UnixMilli(), kind, machine, detail)
+	return err
+}
+
+func name(tenant, shop, role, lane string) enroll.Name {
+	return enroll.Name{Tenant: tenant, Shop: shop, Role: enroll.Role(role), Lane: lane}
+}

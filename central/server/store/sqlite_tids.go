@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"posd/identity"
+)
+
+// entryColumns are those of the index tids_by_change, which covers them.
+const entryColumns = `tenant, fingerprint, hhid, opted_out, change`
+
+// Add stores a TID with a new household, unless it is known. Concurrent calls
+// share a commit.
+func (s *SQLite) Add(ctx context.Context, t TID) (e Entry, created bool, err error) {
+	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
+		e, err = find(tx, t.Tenant, t.Fingerprint)
+		if !errors.Is(err, ErrNoTID) {
+			return err
+		}
+		created = true
+		e, err = s.addNew(tx, t)
+		return err
+	})
+	if err != nil {
+		return Entry{}, false, err
+	}
+	return e, created, nil
+}
+
+// Link puts a TID into a household.
+func (s *SQLite) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err error) {
+	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
+		if !to.IsZero() {
+			if err := checkHousehold(tx, t.Tenant, to); err != nil {
+				return err
+			}
+		}
+		e, err = find(tx, t.Tenant, t.Fingerprint)
+		switch {
+		case errors.Is(err, ErrNoTID) && to.IsZero():
+			e, err = s.addNew(tx, t)
+		case errors.Is(err, ErrNoTID):
+			e, err = insert(tx, t, to)
+		case err == nil && !to.IsZero():
+			e, err = move(tx, e, to)
+		}
+		return err
+	})
+	return e, err
+}
+
+// LinkDeIdent puts the TID of a DeIdentTID into a household.
+func (s *SQLite) LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentTID, to identity.HHID) (e Entry, err error) {
+	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
+		if err := checkHousehold(tx, tenant, to); err != nil {
+			return err
+		}
+		mac := d.MAC()
+		e, err = one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = ? AND deident = ? AND deident_version = ?`, tenant, mac[:], d.Version()))
+		if err == nil {
+			e, err = move(tx, e, to)
+		}
+		return err
+	})
+	return e, err
+}
+
+// Entries gives what changed after a change number.
+func (s *SQLite) Entries(ctx context.Context, after uint64, limit int) ([]Entry, error) {
+	return query(ctx, s, func(r *sql.Rows) (Entry, error) { return scanEntry(r) },
+		`SELECT `+entryColumns+` FROM tids WHERE change > ? ORDER BY change LIMIT ?`, int64(after), limit)
+}
+
+// EntriesWithPrefix gives the entries whose fingerprints begin alike.
+func (s *SQLite) EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]Entry, error) {
+	var low, high [16]byte
+	copy(low[:], prefix[:])
+	for i := range high {
+		high[i] = 0xff
+	}
+	copy(high[:], prefix[:])
+	return query(ctx, s, func(r *sql.Rows) (Entry, error) { return scanEntry(r) },
+		`SELECT `+entryColumns+` FROM tids WHERE tenant = ? AND fingerprint BETWEEN ? AND ?`, tenant, low[:], high[:])
+}
+
+// Household gives one household with its cards.
+func (s *SQLite) Household(ctx context.Context, tenant int64, id identity.HHID) (h Household, err error) {
+	err = s.db.View(ctx, func(tx *sql.Tx) error {
+		h, err = scanHousehold(tx.QueryRow(householdColumns+` WHERE h.tenant = ? AND h.hhid = ?`, tenant, id[:]))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoHousehold
+		}
+		if err == nil {
+			h.Cards, err = cards(tx, id)
+		}
+		return err
+	})
+	return h, err
+}
+
+// Households gives households in the order of their ids.
+func (s *SQLite) Households(ctx context.Context, tenant int64, after identity.HHID, limit int) (all []Household, err error) {
+	err = s.db.View(ctx, func(tx *sql.Tx) error {
+		all, err = rows(tx.Query, func(r *sql.Rows) (Household, error) { return scanHousehold(r) },
+			householdColumns+` WHERE h.tenant = ? AND h.hhid > ? ORDER BY h.hhid LIMIT ?`, tenant, after[:], limit)
+		for i := range all {
+			if err == nil {
+				all[i].Cards, err = cards(tx, all[i].HHID)
+			}
+		}
+		return err
+	})
+	return all, err
+}
+
+// addNew stores a TID that is not known with a household of its own.
+func (s *SQLite) addNew(tx *sql.Tx, t TID) (Entry, error) {
+	for range 4 {
+		id := s.newHHID()
+		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES (?, ?, ?) ON CONFLICT (hhid) DO NOTHING`, id[:], t.Tenant, t.CreatedAt.UnixMilli())
+		if err != nil {
+			return Entry{}, err
+		}
+		if n, err := done.RowsAffected(); err != nil {
+			return Entry{}, err
+		} else if n == 1 {
+			return insert(tx, t, id)
+		}
+	}
+	return Entry{}, errors.New("make household: every random id is taken: the machine's random numbers are not random")
+}
+
+func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
+	change, err := next(tx, "change")
+	if err != nil {
+		return Entry{}, err
+	}
+	_, err = tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, t.CreatedAt.UnixMilli(), int64(change))
+	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, HHID: id, Change: change}, err
+}
+
+// move gives a TID another household; the same one changes nothing.
+func move(tx *sql.Tx, e Entry, to identity.HHID) (Entry, error) {
+	if e.HHID == to {
+		return e, nil
+	}
+	change, err := next(tx, "change")
+	if err != nil {
+		return Entry{}, err
+	}
+	_, err = tx.Exec(`UPDATE tids SET hhid = ?, change = ? WHERE tenant = ? AND fingerprint = ?`, to[:], int64(change), e.Tenant, e.Fingerprint[:])
+	e.HHID, e.Change = to, change
+	return e, err
+}
+
+func checkHousehold(tx *sql.Tx, tenant int64, id identity.HHID) error {
+	var n int
+	if err := tx.QueryRow(`SELECT count(*) FROM households WHERE tenant = ? AND hhid = ?`, tenant, id[:]).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: %s", ErrNoHousehold, id)
+	}
+	return nil
+}
+
+func find(tx *sql.Tx, tenant int64, fingerprint [16]byte) (Entry, error) {
+	return one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = ? AND fingerprint = ?`, tenant, fingerprint[:]))
+}
+
+func one(r *sql.Row) (Entry, error) {
+	e, err := scanEntry(r)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Entry{}, ErrNoTID
+	}
+	return e, err
+}
+
+type scanner interface{ Scan(...any) error }
+
+func scanEntry(r scanner) (e Entry, err error) {
+	var fingerprint, id []byte
+	var change int64
+	if err = r.Scan(&e.Tenant, &fingerprint, &id, &e.OptedOut, &change); err != nil {
+		return Entry{}, err
+	}
+	copy(e.Fingerprint[:], fingerprint)
+	copy(e.HHID[:], id)
+	e.Change = uint64(change)
+	return e, nil
+}
+
+const householdColumns = `SELECT h.hhid, t.name, h.created_at FROM households h JOIN tenants t ON t.id = h.tenant`
+
+func scanHousehold(r scanner) (h Household, err error) {
+	var id []byte
+	var at int64
+	if err = r.Scan(&id, &h.Tenant, &at); err == nil {
+		copy(h.HHID[:], id)
+		h.CreatedAt = instant(at)
+	}
+	return h, err
+}
+
+func cards(tx *sql.Tx, id identity.HHID) ([]Card, error) {
+	all, err := rows(tx.Query, func(r *sql.Rows) (c Card, err error) {
+		var mac []byte
+		var version int
+		var at int64
+		if err = r.Scan(&mac, &version, &c.Kind, &c.OptedOut, &at); err == nil {
+			c.DeIdentTID, c.CreatedAt = identity.MakeDeIdentTID(version, [16]byte(mac)), instant(at)
+		}
+		return c, err
+	}, `SELECT deident, deident_version, kind, opted_out, created_at FROM tids WHERE hhid = ? ORDER BY created_at, deident`, id[:])
+	if all == nil {
+		all = []Card{}
+	}
+	return all, err
+}

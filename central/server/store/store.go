@@ -1,0 +1,248 @@
+// Package store is central's durable memory: households, the TIDs that belong
+// to them (sealed, and found by a keyed fingerprint), wrapped keys, enrolment
+// tokens, machines with their certificates, and alarms.
+//
+// It holds no logic beyond what must be one transaction, and no secret: TIDs
+// and keys come to it encrypted. SQLite is the implementation; any other has to
+// pass the same conformance tests.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"posd/central"
+	"posd/enroll"
+	"posd/identity"
+)
+
+// Errors that a caller tells apart. Those of a full disk, a read-only database
+// and the like are package sqlitedb's.
+var (
+	ErrNotInitialised = errors.New("this database holds no central yet: run `centrald init`")
+	ErrInitialised    = errors.New("this database holds a central already")
+	ErrNoTenant       = errors.New("there is no such retailer")
+	ErrNoHousehold    = errors.New("there is no such household")
+	ErrNoTID          = errors.New("no card or number has this DeIdentTID")
+	ErrNoMachine      = errors.New("it was never enrolled, and no token was made for it")
+	ErrEnrolled       = errors.New("it is enrolled already: give --replace to revoke its certificate and enrol another machine in its place")
+	ErrTokenUnknown   = errors.New("the token is unknown")
+	ErrTokenExpired   = errors.New("the token has expired")
+	ErrTokenUsed      = errors.New("the token was used by another key")
+	ErrWrongRole      = errors.New("the token is for another role")
+	ErrUnknownCert    = errors.New("the certificate is not in this database")
+	ErrRevoked        = errors.New("the certificate was revoked")
+	ErrSuperseded     = errors.New("the certificate was superseded by one for another key")
+)
+
+// Installation is what there is once in a database.
+type Installation struct {
+	ID        [16]byte // random
+	KEK       string   // id of the key-encryption key
+	Salt      []byte   // of its passphrase; nil if it comes from a file
+	Hosts     []string // names and addresses of central, the first of which goes into URLs
+	CreatedAt time.Time
+}
+
+// Tenant is a retailer.
+type Tenant struct {
+	ID        int64
+	Name      string
+	CreatedAt time.Time
+}
+
+// Purpose says what a key is for.
+type Purpose string
+
+// The purposes of keys. The first three belong to the installation, the others
+// to a tenant.
+const (
+	HPKE        Purpose = "hpke"        // opens EncTIDs; its number is the key id
+	CA          Purpose = "ca"          // issues certificates; public: the CA's certificate
+	Manifest    Purpose = "manifest"    // signs manifests (Ed25519)
+	Fingerprint Purpose = "fingerprint" // HMAC: what a TID is found by
+	SealTID     Purpose = "tid"         // AES-256-GCM: seals TIDs at rest
+	DeIdent     Purpose = "deident"     // HMAC: makes DeIdentTIDs; its number is their version
+)
+
+// Key is one of central's keys, wrapped.
+type Key struct {
+	Purpose   Purpose
+	Tenant    int64 // 0: the installation's
+	Number    uint32
+	State     string // HPKE: sealing, open-only, destroyed; others: active
+	Wrapped   []byte // nil: destroyed
+	Public    []byte
+	CreatedAt time.Time
+}
+
+// TID is a TID as it is stored.
+type TID struct {
+	Tenant         int64
+	Fingerprint    [16]byte
+	Sealed         []byte
+	DeIdent        [16]byte
+	DeIdentVersion int
+	Kind           identity.Kind
+	CreatedAt      time.Time
+}
+
+// Entry is the association of a TID with its household, as the index in memory
+// needs it.
+type Entry struct {
+	Tenant      int64
+	Fingerprint [16]byte
+	HHID        identity.HHID
+	OptedOut    bool
+	Change      uint64
+}
+
+// Household is a family, with its cards and numbers.
+type Household struct {
+	HHID      identity.HHID `json:"hhid"`
+	Tenant    string        `json:"tenant"`
+	CreatedAt time.Time     `json:"created_at"`
+	Cards     []Card        `json:"cards"`
+}
+
+// Card is a card, loyalty or phone number of a household, told by its pseudonym.
+type Card struct {
+	DeIdentTID identity.DeIdentTID `json:"deident_tid"`
+	Kind       identity.Kind       `json:"kind"`
+	OptedOut   bool                `json:"opted_out,omitempty"`
+	CreatedAt  time.Time           `json:"created_at"`
+}
+
+// Token is an enrolment token to be.
+type Token struct {
+	Hash      [32]byte
+	Name      enroll.Name
+	ExpiresAt time.Time
+}
+
+// Certificate is one that was issued.
+type Certificate struct {
+	Serial    []byte
+	SPKI      [32]byte // SHA-256 of the public key (PKIX)
+	DER       []byte
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// Issuer issues a certificate; the store calls it within the transaction that
+// records it.
+type Issuer func(name enroll.Name) (Certificate, error)
+
+// MachineState says how a machine stands.
+type MachineState string
+
+// The states of a machine.
+const (
+	Invited  MachineState = "invited"  // it has a token and no certificate yet
+	Enrolled MachineState = "enrolled" // it has a good certificate
+	Expired  MachineState = "expired"  // its certificate has ended; it still renews for a time
+	Revoked  MachineState = "revoked"  // its certificate was revoked
+)
+
+// Machine is a lane or a POS main computer.
+type Machine struct {
+	Tenant       string       `json:"tenant"`
+	Shop         string       `json:"store"`
+	Role         enroll.Role  `json:"role"`
+	Lane         string       `json:"lane,omitempty"`
+	State        MachineState `json:"state"`
+	CreatedAt    time.Time    `json:"created_at"`
+	Certificates int          `json:"certificates"` // ever issued to it
+	Ends         time.Time    `json:"ends,omitzero"`
+}
+
+// Revocation names a certificate that is good no more.
+type Revocation struct {
+	Serial []byte
+	Change uint64
+}
+
+// The types of alarm.
+const (
+	AlarmClone       = "clone"        // a superseded certificate came to renew, with another key
+	AlarmTokenReused = "token-reused" // a used token came again, with another key
+)
+
+// Alarm is something that a person must look at.
+type Alarm struct {
+	ID     int64     `json:"id"`
+	At     time.Time `json:"at"`
+	Type   string    `json:"type"`
+	Name   string    `json:"name,omitempty"` // URI of the machine
+	Detail string    `json:"detail"`
+}
+
+// Store is central's durable memory. What a method returned nil for is durable.
+// Its methods may be called at the same time, also by several processes on one
+// database.
+type Store interface {
+	// Init makes the installation with its one tenant. The keys' tenant is 0
+	// or 1: 1 stands for that tenant.
+	Init(ctx context.Context, i Installation, tenant string, keys []Key) error
+	Installation(ctx context.Context) (Installation, error)
+	Tenants(ctx context.Context) ([]Tenant, error)
+	Keys(ctx context.Context) ([]Key, error)
+
+	// Manifest gives the newest manifest; ok is false before the first.
+	Manifest(ctx context.Context) (s central.Signed, ok bool, err error)
+	// IssueManifest stores what sign makes for the next version. The version
+	// is that of the newest manifest at that moment and one more.
+	IssueManifest(ctx context.Context, sign func(version uint64) (central.Manifest, central.Signed, error)) (central.Signed, error)
+
+	// Add stores t with a new household, unless it is known; created tells. One
+	// TID never gets two households, whoever asks at the same time.
+	Add(ctx context.Context, t TID) (e Entry, created bool, err error)
+	// Link puts t into a household, and stores it if it is new. With the zero
+	// HHID, a known TID stays where it is and a new one gets a new household.
+	// ErrNoHousehold.
+	Link(ctx context.Context, t TID, to identity.HHID) (Entry, error)
+	// LinkDeIdent puts the TID of a DeIdentTID into a household. ErrNoTID,
+	// ErrNoHousehold.
+	LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
+
+	// Entries gives up to limit entries whose change number is above after, in
+	// their order. A TID that changed twice is given once, as it is now.
+	Entries(ctx context.Context, after uint64, limit int) ([]Entry, error)
+	// EntriesWithPrefix gives the tenant's entries whose fingerprint begins
+	// with these 8 bytes.
+	EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]Entry, error)
+
+	// Household gives one household. ErrNoHousehold.
+	Household(ctx context.Context, tenant int64, id identity.HHID) (Household, error)
+	// Households gives up to limit households above after, in their order.
+	Households(ctx context.Context, tenant int64, after identity.HHID, limit int) ([]Household, error)
+
+	// CreateTokens stores tokens, all or none; earlier tokens of the same
+	// machines are void. If replace is set their certificates are revoked;
+	// otherwise a machine that has a good one is ErrEnrolled.
+	CreateTokens(ctx context.Context, tokens []Token, replace bool, now time.Time) error
+	// Enroll uses a token and records the certificate that issue makes. The
+	// same token with the same key gets that certificate again until the token
+	// expires. ErrTokenUnknown, ErrTokenExpired, ErrTokenUsed (and an alarm),
+	// ErrWrongRole (the token stays good).
+	Enroll(ctx context.Context, hash [32]byte, role enroll.Role, spki [32]byte, now time.Time, issue Issuer) (Certificate, error)
+	// Renew records the certificate that issue makes for spki, which supersedes
+	// the one presented. If that was superseded by one for the same key, it is
+	// given again while more than a third of its life is left.
+	// ErrUnknownCert, ErrRevoked, ErrSuperseded (and an alarm).
+	Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (Certificate, error)
+	// Revoke revokes all certificates and tokens of a machine. ErrNoMachine.
+	Revoke(ctx context.Context, name enroll.Name) error
+	Machines(ctx context.Context, now time.Time) ([]Machine, error)
+	// Revocations gives up to limit revocations whose change number is above
+	// after, in their order.
+	Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error)
+
+	// Alarms gives all alarms whose id is above after, in their order.
+	Alarms(ctx context.Context, after int64) ([]Alarm, error)
+
+	// Probe reports whether the store can be written.
+	Probe(ctx context.Context) error
+	Close() error
+}
