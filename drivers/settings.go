@@ -1,0 +1,98 @@
+package drivers
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings is what the configuration says of a device beyond its port: the
+// keys of a [[device]] table, and those of a recording's set headers.
+type Settings map[string]string
+
+// Setting is one key that a driver knows.
+type Setting struct {
+	Key     string
+	Values  string // what may stand there
+	Default string
+	Doc     string
+}
+
+// key gives a key as the table spells it: close-key is close_key.
+func key(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
+
+// check refuses keys that a driver does not know.
+func (s Settings) check(d Driver) error {
+	for _, k := range slices.Sorted(maps.Keys(s)) {
+		if !slices.ContainsFunc(d.Settings, func(known Setting) bool { return known.Key == key(k) }) {
+			return fmt.Errorf("driver %s has no setting %q: it has %s", d.Name, k, d.settingKeys())
+		}
+	}
+	return nil
+}
+
+func (d Driver) settingKeys() string {
+	if len(d.Settings) == 0 {
+		return "none"
+	}
+	var keys []string
+	for _, s := range d.Settings {
+		keys = append(keys, s.Key)
+	}
+	return strings.Join(keys, ", ")
+}
+
+// get gives the value of a key, or "" if it is not set.
+func (s Settings) get(name string) string {
+	for k, v := range s {
+		if key(k) == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// bad names the setting that an error is about.
+func bad(name string, err error) error { return fmt.Errorf("setting %s: %w", name, err) }
+
+func (s Settings) flag(name string) (bool, error) {
+	v := s.get(name)
+	if v == "" {
+		return false, nil
+	}
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, bad(name, fmt.Errorf("%q is neither true nor false", v))
+	}
+	return on, nil
+}
+
+// span reads a time span as Go writes it, or a number of milliseconds.
+func (s Settings) span(name string, missing time.Duration) (time.Duration, error) {
+	v := s.get(name)
+	if v == "" {
+		return missing, nil
+	}
+	d, err := time.ParseDuration(v)
+	if ms, num := strconv.Atoi(v); num == nil {
+		d, err = time.Duration(ms)*time.Millisecond, nil
+	}
+	if err != nil || d <= 0 || d > time.Hour {
+		return 0, bad(name, fmt.Errorf("%q is no time span such as 500ms or 30s", v))
+	}
+	return d, nil
+}
+
+// signal reads bytes to be sent to a device, as hex.
+func (s Settings) signal(name string) ([]byte, error) {
+	v := strings.Join(strings.Fields(s.get(name)), "")
+	b, err := hex.DecodeString(v)
+	if err != nil || len(b) > 64 {
+		return nil, bad(name, fmt.Errorf("%q is not up to 64 bytes in hex, such as 06", s.get(name)))
+	}
+	return b, nil
+}
