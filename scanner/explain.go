@@ -1,0 +1,144 @@
+package scanner
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"posd/gs1"
+)
+
+// Explanation says what a label means.
+type Explanation struct {
+	Symbology  Symbology     `json:"symbology"`
+	Label      string        `json:"label"` // as Scan.Label
+	Kind       Kind          `json:"kind"`
+	GTIN       gs1.GTIN      `json:"gtin,omitempty"`
+	CheckDigit *CheckDigit   `json:"check_digit,omitempty"` // of the label, or of its GTIN
+	AddOn      string        `json:"add_on,omitempty"`
+	Elements   []gs1.Element `json:"elements,omitempty"`
+	Error      string        `json:"error,omitempty"` // what is wrong with the label
+}
+
+// CheckDigit is the check digit of a number.
+type CheckDigit struct {
+	Given    string `json:"given"` // empty if the label leaves it out
+	Computed string `json:"computed"`
+	OK       bool   `json:"ok"`
+}
+
+// gsEscapes are ways to type the character GS on a command line.
+var gsEscapes = []string{"<GS>", gs1.GS, `\x1d`, gs1.GS, `\x1D`, gs1.GS}
+
+// Explain says what a label means to a person who asks for it: digits alone,
+// with or without the check digit of a UPC-E; a label behind its AIM
+// identifier; or an element string in its human readable form, (01)... . GS may
+// be written <GS>.
+func Explain(label string) Explanation {
+	label = strings.NewReplacer(gsEscapes...).Replace(strings.TrimSpace(label))
+	if strings.HasPrefix(label, "(") {
+		return explainBracketed(label)
+	}
+	if n := len(label); (n == 6 || n == 7) && gs1.IsDigits(label) {
+		return explainShort(label)
+	}
+	s := Decode([]byte(label), Options{})
+	e := Explanation{Symbology: s.Symbology, Label: s.Label, Kind: s.Kind, GTIN: s.GTIN, AddOn: s.AddOn, Elements: s.Elements()}
+	if s.Problem != nil {
+		e.Error = s.Problem.Reason
+	}
+	if s.Symbology == Unknown {
+		e.explainUnknown()
+	}
+	e.CheckDigit = e.checkDigit()
+	return e
+}
+
+// explainUnknown says more of a label that no identifier stands before than a
+// lane may take for granted.
+func (e *Explanation) explainUnknown() {
+	switch n := len(e.Label); {
+	case !gs1.IsDigits(e.Label) || len(e.Elements) > 0:
+	case n == 13:
+		e.Symbology, e.Kind = EAN13, Item
+	case n == 14:
+		e.Symbology, e.Kind = ITF, Item
+	case n == 16 && strings.HasPrefix(e.Label, "01"):
+		elements, err := gs1.ParseElements(e.Label)
+		e.explainElements(elements, err)
+	case e.Error == "":
+		e.Error = fmt.Sprintf("%d digits are no UPC, EAN or GTIN: these have 6, 7, 8, 12, 13 or 14", n)
+	}
+}
+
+func (e *Explanation) explainElements(elements []gs1.Element, err error) {
+	e.Elements = elements
+	e.GTIN, e.Kind = meaning(elements)
+	if err != nil {
+		e.Error = err.Error()
+	}
+}
+
+func explainBracketed(label string) Explanation {
+	e := Explanation{Symbology: Unknown, Label: label}
+	elements, err := gs1.ParseBracketed(label)
+	e.explainElements(elements, err)
+	e.CheckDigit = e.checkDigit()
+	return e
+}
+
+// explainShort explains the 6 or 7 digits of a UPC-E without its check digit.
+func explainShort(digits string) Explanation {
+	e := Explanation{Symbology: UPCE, Label: digits, Kind: Item}
+	upca, err := gs1.ExpandUPCE(digits)
+	if err != nil {
+		e.Error = err.Error()
+		return e
+	}
+	check := upca[11:]
+	e.Label = ("0" + digits)[len(digits)-6:] + check
+	e.GTIN, _ = gs1.ParseGTIN(upca)
+	e.CheckDigit = &CheckDigit{Computed: check, OK: true}
+	if e.GTIN.IsCoupon() {
+		e.Kind = Coupon
+	}
+	return e
+}
+
+// checkDigit gives the check digit of a label that is a number, or of the GTIN
+// among its elements.
+func (e *Explanation) checkDigit() *CheckDigit {
+	digits := e.Label
+	for _, element := range e.Elements {
+		if element.AI == "01" {
+			digits = element.Value
+			break
+		}
+	}
+	switch {
+	case e.Symbology == UPCE || e.Symbology == UPCES:
+		return upceCheckDigit(digits)
+	case len(digits) != 8 && len(digits) != 12 && len(digits) != 13 && len(digits) != 14:
+		return nil
+	}
+	var wrong *gs1.CheckDigitError
+	switch err := gs1.VerifyCheckDigit(digits); {
+	case errors.As(err, &wrong):
+		return &CheckDigit{string(wrong.Given), string(wrong.Computed), false}
+	case err != nil:
+		return nil
+	}
+	last := digits[len(digits)-1:]
+	return &CheckDigit{last, last, true}
+}
+
+func upceCheckDigit(digits string) *CheckDigit {
+	if len(digits) != 8 {
+		return nil
+	}
+	upca, err := gs1.ExpandUPCE(digits[:7])
+	if err != nil {
+		return nil
+	}
+	return &CheckDigit{digits[7:], upca[11:], digits[7:] == upca[11:]}
+}

@@ -1,0 +1,265 @@
+package scanner
+
+import (
+	"fmt"
+	"strings"
+
+	"posd/gs1"
+)
+
+// upcean reads a label that its identifier says to be of the EAN/UPC family.
+func (d *decoder) upcean() {
+	d.Symbology = OtherType
+	d.Kind = Item
+	main, beside := d.text(), ""
+	if i := strings.IndexAny(main, "]|"); i >= 0 {
+		main, beside = main[:i], main[i:]
+	}
+	if d.id.aim == '1' && len(main) == 2 || d.id.aim == '2' && len(main) == 5 {
+		d.AddOn, d.Kind = main, Other
+		d.problem(CodeLength, "an add-on without the EAN or UPC beside it")
+		return
+	}
+	n, addOn := d.split(main)
+	s := d.member(main[:n])
+	d.number(s, n, addOn)
+	d.neighbour(beside)
+}
+
+// split parts an EAN or UPC from an add-on that stands right behind it, by
+// lengths. It gives the length of the first.
+func (d *decoder) split(main string) (n int, addOn string) {
+	if head, tail, ok := strings.Cut(main, " "); ok && gs1.IsAddOn(tail) {
+		return len(head), tail
+	}
+	if _, expanded := gs1.CompressUPCA(main); expanded {
+		return len(main), ""
+	}
+	for _, addOn := range d.addOnLengths() {
+		if n := len(main) - addOn; n > 0 && d.fits(n) {
+			return n, main[n:]
+		}
+	}
+	return len(main), ""
+}
+
+// addOnLengths gives the lengths an add-on may have. AIM's modifier says it:
+// 0 and 4 none; 3 some; 1 and 2 are 2 and 5 digits, as are 5 and 6 beside the
+// EAN-8 of Datalogic. A vendor's identifier leaves it open.
+func (d *decoder) addOnLengths() []int {
+	switch d.id.aim {
+	case '0', '4':
+		return []int{0}
+	case '1', '5':
+		return []int{2}
+	case '2', '6':
+		return []int{5}
+	case '3':
+		return []int{2, 5}
+	}
+	return []int{0, 2, 5}
+}
+
+// fits reports whether n digits, as the scanner is set, are an EAN or UPC of
+// the kind that the identifier names.
+func (d *decoder) fits(n int) bool {
+	s := d.opt.byLength(n)
+	switch d.id.symbology {
+	case UPCA, EAN13:
+		return s == d.id.symbology
+	case EAN8:
+		return s == upcEAN
+	case UPCE:
+		return s == upcEAN || s == UPCE || d.ncrUPCE(n)
+	case ean:
+		return s == EAN13 || s == upcEAN
+	}
+	switch d.id.aim {
+	case '4', '5', '6':
+		return s == upcEAN
+	}
+	return s != "" && s != ITF
+}
+
+// ncrUPCE reports whether n digits are a UPC-E as NCR scanners send it: without
+// check digit, unless they are told otherwise.
+func (d *decoder) ncrUPCE(n int) bool {
+	want := 7
+	if d.opt.NumberSystemAbsent {
+		want = 6
+	}
+	return d.opt.IDs == IDsNCR && n == want
+}
+
+// member tells which of the family a label is, where its identifier leaves that
+// open: upcEAN if it may still be EAN-8 or UPC-E.
+func (d *decoder) member(main string) Symbology {
+	switch d.id.symbology {
+	case upcEAN:
+	case ean:
+		if d.opt.byLength(len(main)) == upcEAN {
+			return EAN8
+		}
+		return EAN13
+	default:
+		return d.id.symbology
+	}
+	switch d.id.aim {
+	case '4', '5', '6':
+		return EAN8
+	}
+	s := d.opt.byLength(len(main))
+	switch {
+	case s == upcEAN && d.id.aim != 0 && d.id.aim != '3':
+		return UPCE // ]E0 is no EAN-8, and some scanners do not expand a UPC-E
+	case s == EAN13 && d.id.aim != 0 && main[0] == '0':
+		return UPCA
+	case s == "" || s == ITF:
+		return EAN13
+	}
+	return s
+}
+
+// neighbour reads what stands behind an EAN or UPC under an identifier of its
+// own: an add-on, a composite component, or the second half of a coupon.
+func (d *decoder) neighbour(s string) {
+	switch {
+	case s == "" || strings.HasPrefix(s, compositeMark):
+	case len(s) == 5 && s[:3] == "]E1" || len(s) == 8 && s[:3] == "]E2":
+		d.addOn(s[3:])
+	case strings.HasPrefix(s, "]C") || strings.HasPrefix(s, "]e0"):
+		d.Kind = Coupon
+	default:
+		d.problem(CodeCharset, "something that is no add-on stands behind the number")
+	}
+}
+
+func (d *decoder) addOn(digits string) {
+	if !gs1.IsAddOn(digits) {
+		d.problem(CodeCharset, "the add-on is not 2 or 5 digits")
+		return
+	}
+	d.AddOn = digits
+	if d.Symbology.isUPCEAN() && !strings.HasSuffix(string(d.Symbology), "_S") {
+		d.Symbology = d.Symbology.withAddOn()
+	}
+}
+
+// number reads the first n characters as a number of symbology s: completed by
+// what the scanner left out, its check digit verified, its GTIN found. addOn may
+// be empty.
+func (d *decoder) number(s Symbology, n int, addOn string) {
+	digits := d.text()[:n]
+	if s == UPCA && n == 13 && digits[0] == '0' { // sent as an EAN-13
+		digits = digits[1:]
+	}
+	if s == upcEAN {
+		s = d.eightDigits(digits)
+	}
+	d.Symbology, d.Label, d.Kind = s, digits, Item
+	switch complete := d.complete(s, digits); {
+	case !gs1.IsDigits(digits):
+		d.problem(CodeCharset, fmt.Sprintf("a label of type %s has nothing but digits", s))
+	case s == UPCE:
+		d.upce(complete)
+	case len(complete) != s.length():
+		d.wrongLength(s, len(digits))
+	default:
+		d.Label = complete
+		d.gtin(complete, n)
+	}
+	if d.GTIN.IsCoupon() && s != ITF {
+		d.Kind = Coupon
+	}
+	if addOn != "" {
+		d.addOn(addOn)
+	}
+}
+
+// gtin verifies the check digit of digits, which end n characters into the
+// text unless a scanner left some of them out.
+func (d *decoder) gtin(digits string, n int) {
+	if err := gs1.VerifyCheckDigit(digits); err != nil {
+		d.fail(err)
+		return
+	}
+	if d.GTIN = gs1.GTIN(d.padded[n : n+len(zeros)]); !strings.HasSuffix(string(d.GTIN), digits) {
+		d.GTIN = gs1.GTIN(zeros[len(digits):] + digits)
+	}
+}
+
+func (d *decoder) wrongLength(s Symbology, n int) {
+	d.problem(CodeLength, fmt.Sprintf("it has %d digits, and a label of type %s has %d", n, s, s.length()))
+}
+
+// length is the number of digits with number system and check digit.
+func (s Symbology) length() int {
+	switch s {
+	case UPCE, EAN8:
+		return 8
+	case UPCA:
+		return 12
+	case EAN13:
+		return 13
+	}
+	return 14
+}
+
+// complete puts back what the scanner is set to leave out. Digits that do not
+// have the length which that takes are given back as they are.
+func (d *decoder) complete(s Symbology, digits string) string {
+	want := s.length()
+	noCheck := d.opt.CheckDigitAbsent || s == UPCE && d.ncrUPCE(len(digits))
+	if noCheck {
+		want--
+	}
+	if d.opt.NumberSystemAbsent && (s == UPCA || s == UPCE) && len(digits) == want-1 {
+		digits = "0" + digits
+	}
+	if noCheck && len(digits) == want && s != UPCE {
+		if c := gs1.CheckDigit(digits); c != 0 {
+			digits += string(c)
+		}
+	}
+	return digits
+}
+
+// upce finds the GTIN of a UPC-E of 8 digits, or of 7 that lack the check digit.
+// A scanner may have expanded it to the 12 digits of its UPC-A.
+func (d *decoder) upce(digits string) {
+	if _, ok := gs1.CompressUPCA(digits); ok {
+		d.Label, d.GTIN = digits, gs1.GTIN(zeros[12:]+digits)
+		return
+	}
+	d.Label = digits
+	if len(digits) != 8 && (len(digits) != 7 || !d.opt.CheckDigitAbsent && d.opt.IDs != IDsNCR) {
+		d.wrongLength(UPCE, len(digits))
+		return
+	}
+	upca, err := gs1.ExpandUPCE(digits)
+	if err != nil {
+		d.fail(err)
+		return
+	}
+	d.Label = digits[:7] + upca[11:]
+	d.GTIN = gs1.GTIN(zeros[12:] + upca)
+}
+
+// eightDigits tells EAN-8 from UPC-E by their check digits, and by what is
+// preferred where these do not tell.
+func (d *decoder) eightDigits(digits string) Symbology {
+	_, err := gs1.ExpandUPCE(digits)
+	isUPCE := err == nil
+	isEAN8 := len(digits) == 7 || gs1.VerifyCheckDigit(digits) == nil
+	switch {
+	case isUPCE && !isEAN8:
+		return UPCE
+	case isEAN8 && !isUPCE:
+		return EAN8
+	case d.opt.Prefer == UPCE || d.opt.Prefer == EAN8:
+		return d.opt.Prefer
+	case digits[0] == '0':
+		return UPCE
+	}
+	return EAN8
+}
