@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"posd/basket"
-	"posd/gs1"
 	"posd/scanner"
 	"posd/tid"
 )
@@ -56,8 +55,10 @@ func reason(s scanner.Scan) string {
 
 // personal gives the digits of a label that may be a person's number.
 func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
-	if gsrn, ok := element(s, aiGSRN); ok {
-		return gsrn, true
+	for _, e := range s.Elements() {
+		if e.AI == aiGSRN {
+			return e.Value, true
+		}
 	}
 	digits = strings.NewReplacer(" ", "", "-", "").Replace(s.Label)
 	for _, pattern := range l.cfg.Rules.Loyalty {
@@ -66,21 +67,4 @@ func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
 		}
 	}
 	return digits, basket.PersonNumber(string(s.Symbology), s.Label)
-}
-
-// element gives the value of one application identifier of a GS1 label.
-func element(s scanner.Scan, ai string) (string, bool) {
-	if !strings.Contains(s.Label, ai) {
-		return "", false
-	}
-	elements, err := gs1.ParseElements(s.Label)
-	if err != nil {
-		return "", false
-	}
-	for _, e := range elements {
-		if e.AI == ai {
-			return e.Value, true
-		}
-	}
-	return "", false
 }
