@@ -12,13 +12,14 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // testCentral answers as the protocol says, over whatever listener it is given.
 type testCentral struct {
-	ca          *CA
+	ca, signer  *CA // the same, unless a test makes it sign with another
 	creds       *Credentials
 	manifestKey ed25519.PublicKey
 	url         string // of loopback, "" if it serves a pipe
@@ -98,7 +99,7 @@ func newCentral(t testing.TB) *testCentral {
 		t.Fatal(err)
 	}
 	return &testCentral{
-		ca: ca, manifestKey: manifestKey,
+		ca: ca, signer: ca, manifestKey: manifestKey,
 		creds:  issue(t, ca, Leaf{Name: centralName, NotAfter: time.Now().Add(365 * 24 * time.Hour)}),
 		tokens: map[[32]byte]*testToken{}, newest: map[string]*x509.Certificate{}, answers: map[[32]byte]*x509.Certificate{},
 	}
@@ -263,7 +264,7 @@ func (c *testCentral) sign(n Name, keyHash [32]byte, csr []byte) (*x509.Certific
 	if c.leaf != nil {
 		c.leaf(n, &l)
 	}
-	der, err := c.ca.Issue(csr, l)
+	der, err := c.signer.Issue(csr, l)
 	if err != nil {
 		return nil, &Problem{Type: ProblemBadRequest, Status: 400, Detail: err.Error()}
 	}
@@ -293,14 +294,18 @@ type pipe struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
+	away  atomic.Bool // connections are refused
 }
 
-func newPipe() *pipe { return &pipe{conns: make(chan net.Conn), done: make(chan struct{})} }
+func newPipe(t *testing.T) *pipe {
+	t.Cleanup(func() { time.Sleep(2 * time.Second) }) // of fake time: last writes run into their deadline
+	return &pipe{conns: make(chan net.Conn), done: make(chan struct{})}
+}
 
 func (p *pipe) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
-		return c, nil
+		return buffer(c), nil
 	case <-p.done:
 		return nil, net.ErrClosed
 	}
@@ -309,9 +314,12 @@ func (p *pipe) Close() error   { p.once.Do(func() { close(p.done) }); return nil
 func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
 func (p *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if p.away.Load() {
+		return nil, errors.New("connection refused")
+	}
 	mine, theirs := net.Pipe()
 	select {
-	case p.conns <- buffer(theirs):
+	case p.conns <- theirs:
 		return buffer(mine), nil
 	case <-p.done:
 		return nil, errors.New("connection refused")

@@ -160,6 +160,7 @@ func (c caller) post(ctx context.Context, base, path string, in, out any) (skew,
 		return skew{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	defer c.http.CloseIdleConnections() // also ends a dial that nobody waits for any more
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return skew{}, Explain(err, c.own)

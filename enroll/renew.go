@@ -83,7 +83,7 @@ func (r *Renewer) attempt(ctx context.Context) time.Duration {
 	r.status.Err = err
 	if err == nil {
 		r.status.Failures = 0
-		return 0
+		return lookAgain // with a clock far ahead the new one is due at once
 	}
 	r.status.Failures++
 	wait := backoff(r.status.Failures, err)
@@ -110,8 +110,10 @@ func (r *Renewer) Renew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("renew certificate: central's answer: %w", err)
 	}
-	// By central's clock: a wrong clock here must not end a lane's life.
-	v := Verify{CA: own.CA, Want: []Name{own.Name}, Use: x509.ExtKeyUsageClientAuth, Now: time.Now().Add(-sk.ahead)}
+	// By central's clock: a wrong clock here must not end a lane's life. With
+	// grace: if the answer to this key was lost long ago, what comes again may
+	// have ended, but still renews.
+	v := Verify{CA: own.CA, Want: []Name{own.Name}, Use: x509.ExtKeyUsageClientAuth, Now: time.Now().Add(-sk.ahead), Grace: RenewGrace}
 	if _, err := v.certificate(fresh.Certificate.Leaf); err != nil {
 		return fmt.Errorf("renew certificate: central's answer: %w", err)
 	}

@@ -260,7 +260,7 @@ func TestResumptionIsVerified(t *testing.T) {
 		server := issue(t, ca, Leaf{Name: shop12, NotAfter: now.Add(365 * 24 * time.Hour)})
 		own := issue(t, ca, Leaf{Name: lane7, NotAfter: now.Add(2 * time.Hour)})
 		var seen refusals
-		p := newPipe()
+		p := newPipe(t)
 		serveOn(t, tls.NewListener(p, seen.watch(ServerConfig(server, Name{Role: Lane}))), echo)
 
 		config := ClientConfig(own, Name{Role: POSMain})
