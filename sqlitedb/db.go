@@ -116,6 +116,19 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 	return nil
 }
 
+// Check reads the whole database and fails with ErrDamaged where its structure
+// is broken.
+func (db *DB) Check(ctx context.Context) error {
+	var found string
+	if err := db.reader.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
+		return db.explain("check", err)
+	}
+	if found != "ok" {
+		return fmt.Errorf("check %s: %w (%s)", db.path, ErrDamaged, found)
+	}
+	return nil
+}
+
 // Close waits for what is being written, then closes the database and removes
 // its write-ahead log, unless another process has it open.
 func (db *DB) Close() error {
