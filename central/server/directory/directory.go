@@ -1,0 +1,236 @@
+// Package directory says which household a TID belongs to. It holds the
+// association in memory (package index) and every change of it in the store,
+// and makes DeIdentTIDs.
+//
+// In memory a TID is the first 64 bits of its fingerprint, an HMAC-SHA-256
+// under a key of the retailer. Two known TIDs whose 64 bits are alike are kept
+// apart by their whole fingerprints in an exact side table. A TID that is not
+// known is taken for one of N that are with a probability of N/2^64: about
+// 5e-12 among 100 million.
+package directory
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"posd/central/server/store"
+	"posd/enctid"
+	"posd/identity"
+	"posd/tid"
+)
+
+// ErrNoTenant says that a retailer is not one of this central's.
+var ErrNoTenant = store.ErrNoTenant
+
+// Store is what a directory needs of central's store; see store.Store.
+type Store interface {
+	Add(ctx context.Context, t store.TID) (e store.Entry, created bool, err error)
+	Link(ctx context.Context, t store.TID, to identity.HHID) (store.Entry, error)
+	Entries(ctx context.Context, after uint64, limit int) ([]store.Entry, error)
+	EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]store.Entry, error)
+}
+
+// Tenant is a retailer with its keys of 32 bytes each.
+type Tenant struct {
+	ID             int64
+	Name           string
+	Fingerprint    []byte // HMAC: what a TID is found by
+	SealTID        []byte // AES-256-GCM: seals TIDs at rest
+	DeIdent        []byte // HMAC: makes DeIdentTIDs
+	DeIdentVersion int
+}
+
+// Answer says whose a TID is.
+type Answer struct {
+	State      identity.State // Resolved, or OptedOut with no ids
+	HHID       identity.HHID
+	DeIdentTID identity.DeIdentTID
+	Created    bool // the household was made for this TID just now
+}
+
+// Directory associates TIDs with households. It is safe for concurrent use,
+// apart from Sync.
+type Directory struct {
+	store  Store
+	now    func() time.Time
+	byName map[string]*tenant
+	byID   map[int64]*tenant
+	change atomic.Uint64
+}
+
+// New returns an empty directory; Sync fills it.
+func New(s Store, tenants []Tenant, now func() time.Time) (*Directory, error) {
+	d := &Directory{store: s, now: now, byName: map[string]*tenant{}, byID: map[int64]*tenant{}}
+	for _, t := range tenants {
+		block, err := aes.NewCipher(t.SealTID)
+		if err != nil || len(t.Fingerprint) < sha256.Size || len(t.DeIdent) < sha256.Size || t.DeIdentVersion < 1 {
+			return nil, fmt.Errorf("open directory: a key of retailer %s is missing or has a wrong size", t.Name)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return nil, fmt.Errorf("open directory: %w", err)
+		}
+		one := &tenant{Tenant: t, aead: aead}
+		d.byName[t.Name], d.byID[t.ID] = one, one
+	}
+	return d, nil
+}
+
+// Resolve says which household t belongs to. An unknown t gets a new household,
+// which is durable before Resolve returns; however many ask for it at once, it
+// gets one.
+func (d *Directory) Resolve(ctx context.Context, retailer string, t tid.TID) (Answer, error) {
+	tenant, ok := d.byName[retailer]
+	if !ok {
+		return Answer{}, ErrNoTenant
+	}
+	fingerprint := tenant.fingerprint(t)
+	e, known := tenant.lookup(fingerprint)
+	created := false
+	if !known {
+		var err error
+		if e, created, err = d.add(ctx, tenant, fingerprint, t); err != nil {
+			return Answer{}, fmt.Errorf("make household: %w", err)
+		}
+	}
+	if e.optedOut {
+		return Answer{State: identity.OptedOut}, nil
+	}
+	return Answer{identity.Resolved, e.hhid, identity.MakeDeIdentTID(tenant.DeIdentVersion, tenant.deident(t)), created}, nil
+}
+
+// Link puts t into a household of the retailer; with the zero HHID t stays where
+// it is, or gets a new household if it is unknown. It returns the household.
+func (d *Directory) Link(ctx context.Context, retailer string, t tid.TID, to identity.HHID) (identity.HHID, error) {
+	tenant, ok := d.byName[retailer]
+	if !ok {
+		return identity.HHID{}, ErrNoTenant
+	}
+	row, err := d.row(tenant, tenant.fingerprint(t), t)
+	if err != nil {
+		return identity.HHID{}, err
+	}
+	e, err := d.store.Link(ctx, row, to)
+	if err != nil {
+		return identity.HHID{}, err
+	}
+	// What cannot be noted now comes with the next Sync.
+	_ = tenant.apply(ctx, d.store, e)
+	return e.HHID, nil
+}
+
+// page is how many changes are read at a time.
+const page = 4096
+
+// Sync brings the memory up to the store, whoever changed it. One goroutine
+// calls it: at the start to load everything, then again and again. progress, if
+// not nil, is told after every few thousand entries how many were read.
+func (d *Directory) Sync(ctx context.Context, progress func(entries int)) error {
+	for total := 0; ; {
+		entries, err := d.store.Entries(ctx, d.change.Load(), page)
+		if err != nil {
+			return fmt.Errorf("follow changes: %w", err)
+		}
+		for _, e := range entries {
+			if t := d.byID[e.Tenant]; t != nil {
+				if err := t.apply(ctx, d.store, e); err != nil {
+					return fmt.Errorf("follow changes: %w", err)
+				}
+			}
+			d.change.Store(e.Change)
+		}
+		if total += len(entries); progress != nil && len(entries) > 0 {
+			progress(total)
+		}
+		if len(entries) < page {
+			return nil
+		}
+	}
+}
+
+// Change is the number of the last change that Sync has seen.
+func (d *Directory) Change() uint64 { return d.change.Load() }
+
+// Size returns how many TIDs are known, and the bytes of memory they take.
+func (d *Directory) Size() (tids, bytes int) {
+	for _, t := range d.byName {
+		n, b := t.size()
+		tids, bytes = tids+n, bytes+b
+	}
+	return tids, bytes
+}
+
+func (d *Directory) add(ctx context.Context, t *tenant, fingerprint [16]byte, secret tid.TID) (household, bool, error) {
+	row, err := d.row(t, fingerprint, secret)
+	if err != nil {
+		return household{}, false, err
+	}
+	return t.flights.do(ctx, fingerprint, func(ctx context.Context) (household, bool, error) {
+		e, created, err := d.store.Add(ctx, row)
+		if err != nil {
+			return household{}, false, err
+		}
+		// What cannot be noted now comes with the next Sync.
+		_ = t.apply(ctx, d.store, e)
+		return household{e.HHID, e.OptedOut}, created, nil
+	})
+}
+
+// row is t as it is stored.
+func (d *Directory) row(t *tenant, fingerprint [16]byte, secret tid.TID) (store.TID, error) {
+	sealed, err := t.seal(fingerprint, secret)
+	if err != nil {
+		return store.TID{}, err
+	}
+	kind, err := identity.ParseKind(secret.Kind().String())
+	if err != nil {
+		return store.TID{}, err
+	}
+	return store.TID{
+		Tenant: t.ID, Fingerprint: fingerprint, Sealed: sealed, Kind: kind, CreatedAt: d.now(),
+		DeIdent: t.deident(secret), DeIdentVersion: t.DeIdentVersion,
+	}, nil
+}
+
+// seal encrypts a TID for the store, so that its fingerprint can one day be
+// made under another key.
+func (t *tenant) seal(fingerprint [16]byte, secret tid.TID) ([]byte, error) {
+	plain := make([]byte, 0, enctid.PlaintextSize)
+	defer func() { clear(plain[:cap(plain)]) }()
+	var err error
+	secret.Use(func(digits []byte) { plain, err = enctid.AppendPlaintext(plain, secret.Kind(), digits) })
+	if err != nil {
+		return nil, err
+	}
+	if len(plain) == 0 {
+		return nil, errors.New("seal TID: it was wiped")
+	}
+	return t.aead.Seal(nil, nil, plain, t.sealContext(fingerprint)), nil
+}
+
+func (t *tenant) sealContext(fingerprint [16]byte) []byte {
+	context := binary.BigEndian.AppendUint64([]byte("hhid/tid/v1"), uint64(t.ID))
+	return append(context, fingerprint[:]...)
+}
+
+func (t *tenant) fingerprint(secret tid.TID) [16]byte { return mac(t.Fingerprint, secret) }
+
+func (t *tenant) deident(secret tid.TID) [16]byte { return mac(t.DeIdent, secret) }
+
+// mac is the first half of HMAC-SHA-256 over kind, length and canonical digits.
+func mac(key []byte, secret tid.TID) [16]byte {
+	h := hmac.New(sha256.New, key)
+	secret.Use(func(digits []byte) {
+		h.Write([]byte{byte(secret.Kind()), byte(len(digits))})
+		h.Write(digits)
+	})
+	return [16]byte(h.Sum(nil))
+}
