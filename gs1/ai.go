@@ -77,11 +77,8 @@ func (d definition) check(ai, value string) error {
 	for spec := d.spec; spec != ""; {
 		var component string
 		component, spec, _ = strings.Cut(spec, " ")
-		if component[0] == '[' {
-			if value == "" {
-				return nil
-			}
-			component = component[1 : len(component)-1]
+		if component[0] == '[' && value == "" {
+			return nil
 		}
 		n, reason := checkComponent(component, value)
 		if reason == wrongCheckDigit {
@@ -114,6 +111,7 @@ func checkUnknown(ai, value string) error {
 // length of that, and what is wrong.
 func checkComponent(component, value string) (n int, reason string) {
 	format, rule, _ := strings.Cut(component, ",")
+	format = strings.Trim(format, "[]")
 	n, variable := componentLength(format[1:])
 	if variable && value != "" {
 		n = min(n, len(value))
