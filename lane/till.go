@@ -33,7 +33,7 @@ type till struct {
 	held []Frame         // read after a command that is being run
 
 	hasClosed   bool
-	closedTicks time.Duration // of the last close
+	closedTicks time.Duration // when a customer last left
 	choresTicks time.Duration // of the last chores
 }
 
@@ -83,18 +83,24 @@ func (t *till) run(ctx context.Context) {
 	}
 }
 
-// pause is the time until the loop has something to do by itself.
+// turn is how often the loop turns at the least, to show that it lives.
+const turn = 5 * time.Second
+
+// pause is the time until the loop has something to do by itself. What is
+// overdue, since the journal refused, is tried again at the next turn.
 func (t *till) pause() time.Duration {
-	d := 5 * time.Second
+	d := turn
 	if t.cur == nil {
 		return d
 	}
 	idle := t.ticks.now() - t.cur.active
-	d = min(d, t.cfg.AbandonAfter-idle)
-	if t.forgettable() {
-		d = min(d, t.cfg.AnonymousAfter-idle)
+	if due := t.cfg.AbandonAfter - idle; due > 0 {
+		d = min(d, due)
 	}
-	return max(d, time.Millisecond*50)
+	if due := t.cfg.AnonymousAfter - idle; due > 0 && t.forgettable() {
+		d = min(d, due)
+	}
+	return d
 }
 
 // release handles the frames that a command held back.
@@ -435,7 +441,10 @@ func (t *till) end(outcome basket.Outcome) (basket.Basket, error) {
 		return basket.Basket{}, t.journalFailed("close the basket", err)
 	}
 	t.journalWorks()
-	t.cur, t.hasClosed, t.closedTicks = nil, true, now
+	t.cur = nil
+	if outcome != basket.Abandoned {
+		t.hasClosed, t.closedTicks = true, now
+	}
 	if b.Sequence > 0 {
 		t.setNumber(b.Sequence)
 	}

@@ -78,12 +78,13 @@ func (w *world) settled() {
 func (w *world) show(f Frame) (kept bool) {
 	f.At = w.clock.Now()
 	f.Device = "test"
-	f.Ack = func(k bool) { kept = k }
+	answered := false
+	f.Ack = func(k bool) { kept, answered = k, true }
 	if !w.lane.Offer(f) {
 		return false
 	}
 	synctest.Wait()
-	if f.Key == KeyClose {
+	if !answered { // a close waits for stragglers
 		w.settled()
 	}
 	return kept
@@ -219,7 +220,7 @@ func (m *testMain) Put(_ context.Context, id string, body []byte) (posmain.Recei
 		return posmain.Receipt{}, errAway
 	}
 	if m.refuse {
-		return posmain.Receipt{}, &posmain.Problem{Type: "urn:hhid:problem:bad-basket", Status: 422, Title: "refused"}
+		return posmain.Receipt{}, &posmain.Problem{Type: posmain.ProblemInvalidBasket, Status: 422, Title: "refused"}
 	}
 	b, err := basket.Parse(body)
 	if err != nil || b.ID.String() != id {
