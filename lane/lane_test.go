@@ -135,11 +135,11 @@ func TestPriorityOfKindsPicksTheHousehold(t *testing.T) {
 func TestTIDIsWipedWhateverHappens(t *testing.T) {
 	for name, prepare := range map[string]func(*world){
 		"kept":         func(*world) {},
-		"disk full":    func(w *world) { w.journal.full = true },
+		"disk full":    func(w *world) { w.journal.full.Store(true) },
 		"no key":       func(w *world) { w.sealer.noKey = true },
 		"after close":  func(w *world) { w.scan("A"); w.show(Frame{Key: KeyClose}) },
 		"in training":  func(w *world) { w.lane.Start(context.Background(), Header{Kind: basket.Training}) },
-		"idle on full": func(w *world) { w.scan("A"); w.journal.full = true; time.Sleep(6 * time.Minute) },
+		"idle on full": func(w *world) { w.scan("A"); w.journal.full.Store(true); time.Sleep(6 * time.Minute) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			atLane(t, Config{}, func(t *testing.T, w *world) {
@@ -248,7 +248,7 @@ func TestHoldForEndsAPendingIdentity(t *testing.T) {
 		w.scan("A")
 		w.swipe("00000001")
 		closeBasket(t, w)
-		w.clock.jump = 30 * 24 * time.Hour // the wall clock does not decide
+		w.clock.jump.Store(int64(30 * 24 * time.Hour)) // the wall clock does not decide
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if got, _ := w.main.latest(); got[1].State != identity.Pending {
@@ -309,10 +309,10 @@ func TestAnswersComeSoonAfterCentralIsBack(t *testing.T) {
 		if err != nil || got[1].State != identity.Resolved {
 			t.Errorf("the old basket is %s still, %v", got[1].State, err)
 		}
-		asked := w.central.asked
+		asked := w.central.asked.Load()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if w.central.asked != asked {
+		if w.central.asked.Load() != asked {
 			t.Error("central is asked with nothing to ask for")
 		}
 	})
@@ -324,7 +324,7 @@ func TestBackOff(t *testing.T) {
 		w.scan("A")
 		w.swipe("00000001")
 		time.Sleep(time.Hour)
-		if n := w.central.asked; n < 50 || n > 150 {
+		if n := w.central.asked.Load(); n < 50 || n > 150 {
 			t.Errorf("central was asked %d times in an hour's outage, want one or two a minute", n)
 		}
 	})

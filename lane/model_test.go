@@ -94,7 +94,7 @@ type story struct {
 	fail func(format string, args ...any)
 }
 
-func (s *story) full() bool { return s.journal.full }
+func (s *story) full() bool { return s.journal.full.Load() }
 
 func (s *story) play(o op) {
 	now := time.Now()
@@ -226,11 +226,11 @@ func (s *story) disaster(o op) {
 		}
 		s.guard = time.Time{} // the guard is not kept over a restart
 	case "jump":
-		s.clock.jump += time.Duration(o.n-5) * 24 * time.Hour
+		s.clock.jump.Add(int64(time.Duration(o.n-5) * 24 * time.Hour))
 	case "disk-full":
-		s.journal.full = true
+		s.journal.full.Store(true)
 	case "disk-ok":
-		s.journal.full = false
+		s.journal.full.Store(false)
 	}
 }
 
@@ -240,7 +240,7 @@ func (m *testMain) set(f func())    { m.mu.Lock(); defer m.mu.Unlock(); f() }
 // check brings everybody back, waits, and compares what the POS main computer
 // holds with the model.
 func (s *story) check() {
-	s.journal.full = false
+	s.journal.full.Store(false)
 	s.disaster(op{what: "central-back"})
 	s.disaster(op{what: "main-back"})
 	time.Sleep(4 * time.Minute)

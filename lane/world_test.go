@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -75,19 +76,19 @@ func (w *world) settled() {
 }
 
 // show offers a frame and reports whether it was kept.
-func (w *world) show(f Frame) (kept bool) {
+func (w *world) show(f Frame) bool {
 	f.At = w.clock.Now()
 	f.Device = "test"
-	answered := false
-	f.Ack = func(k bool) { kept, answered = k, true }
+	var answered, kept atomic.Bool
+	f.Ack = func(k bool) { kept.Store(k); answered.Store(true) }
 	if !w.lane.Offer(f) {
 		return false
 	}
 	synctest.Wait()
-	if !answered { // a close waits for stragglers
+	if !answered.Load() { // a close waits for stragglers
 		w.settled()
 	}
-	return kept
+	return kept.Load()
 }
 
 func (w *world) scan(label string) bool {
@@ -106,11 +107,11 @@ func (w *world) swipe(card string) bool {
 // testClock is the bubble's clock, with a wall clock that jumps and boots.
 type testClock struct {
 	start  time.Time
-	jump   time.Duration
+	jump   atomic.Int64
 	bootID string
 }
 
-func (c *testClock) Now() time.Time      { return time.Now().Add(c.jump).Round(0) }
+func (c *testClock) Now() time.Time      { return time.Now().Add(time.Duration(c.jump.Load())).Round(0) }
 func (c *testClock) Boot() time.Duration { return time.Since(c.start) }
 func (c *testClock) BootID() string      { return c.bootID }
 
@@ -159,12 +160,12 @@ type testCentral struct {
 	slow   time.Duration
 	refuse string // a problem's type
 	optOut bool
-	asked  int
+	asked  atomic.Int64
 }
 
 func (c *testCentral) Resolve(ctx context.Context, r central.Request) (central.Answer, error) {
 	c.mu.Lock()
-	c.asked++
+	c.asked.Add(1)
 	away, slow, refuse, optOut := c.away, c.slow, c.refuse, c.optOut
 	c.mu.Unlock()
 	if away {
@@ -276,13 +277,13 @@ func (m *testMain) latest() (map[uint64]basket.Basket, error) {
 // faultyJournal refuses to keep anything while its disk is full.
 type faultyJournal struct {
 	Journal
-	full bool
+	full atomic.Bool
 }
 
 var errFull = errors.New("database or disk is full")
 
 func (j *faultyJournal) fault() error {
-	if j.full {
+	if j.full.Load() {
 		return errFull
 	}
 	return nil
