@@ -93,9 +93,28 @@ func (f *Framer) Expire(now time.Time) []Frame {
 	return f.frames
 }
 
-// Pending reports whether a frame has begun, so that Expire will have to be
-// called.
+// Pending reports whether a frame has begun.
 func (f *Framer) Pending() bool { return len(f.buf) > 0 || f.over || f.licence }
+
+// Deadline is when silence ends what has begun, so that Expire is worth a call:
+// the zero time if nothing is pending.
+func (f *Framer) Deadline() time.Time {
+	if !f.Pending() {
+		return time.Time{}
+	}
+	return f.last.Add(f.patience())
+}
+
+// patience is how much silence ends what is pending.
+func (f *Framer) patience() time.Duration {
+	switch {
+	case f.licence:
+		return licenceQuiet
+	case f.framing.Gap > 0:
+		return f.framing.Gap
+	}
+	return stall
+}
 
 func (f *Framer) begin() { f.frames, f.out = f.frames[:0], f.out[:0] }
 
@@ -130,11 +149,9 @@ func (f *Framer) end(c byte) {
 	if c == etx && f.framing.Terminator == Auto && data[0] == stx {
 		data = data[1:]
 	}
-	prefixed := true
-	if n := len(f.framing.Prefix); n > 0 {
-		if prefixed = n <= len(data) && string(data[:n]) == f.framing.Prefix; prefixed {
-			data = data[n:]
-		}
+	prefixed := bytes.HasPrefix(data, []byte(f.framing.Prefix))
+	if prefixed {
+		data = data[len(f.framing.Prefix):]
 	}
 	switch {
 	case bytes.IndexByte(data, 0) >= 0:
@@ -145,7 +162,7 @@ func (f *Framer) end(c byte) {
 		f.licence = true
 		f.fail(CodePersonal, "a driving licence was read: it is not kept")
 	case len(data) == 0:
-		f.fail(CodeEmpty, "nothing stands between prefix and terminator")
+		f.fail(CodeEmpty, "nothing stands between its ends")
 	case !isText(data):
 		f.fail(CodeNotText, "it is no text: check speed and parity of the line")
 	default:
@@ -169,17 +186,17 @@ func (f *Framer) fail(code, reason string) {
 
 // silence ends what the time since the last bytes has ended.
 func (f *Framer) silence(now time.Time) {
-	idle := now.Sub(f.last)
+	if !f.Pending() || now.Sub(f.last) < f.patience() {
+		return
+	}
 	switch {
 	case f.licence:
-		f.licence = idle < licenceQuiet
-	case f.framing.Gap > 0:
-		if idle >= f.framing.Gap {
-			f.end(0)
-		}
-	case idle >= stall && f.over:
+		f.licence = false
+	case f.over:
 		f.over = false
-	case idle >= stall && len(f.buf) > 0:
+	case f.framing.Gap > 0:
+		f.end(0)
+	default:
 		f.buf = f.buf[:0]
 		f.fail(CodeIncomplete, "no terminator came after it: check the terminator that is set")
 	}

@@ -74,7 +74,19 @@ func (s Symbology) isGS1() bool {
 }
 
 // withAddOn is the name of a symbology with an add-on beside it.
-func (s Symbology) withAddOn() Symbology { return s + "_S" }
+func (s Symbology) withAddOn() Symbology {
+	switch s {
+	case UPCA:
+		return UPCAS
+	case UPCE:
+		return UPCES
+	case EAN8:
+		return EAN8S
+	case EAN13:
+		return EAN13S
+	}
+	return s
+}
 
 // aimSymbology tells the symbology by the code character and modifier of an AIM
 // identifier (ISO/IEC 15424). The EAN/UPC family, code character E, is one

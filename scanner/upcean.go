@@ -139,10 +139,7 @@ func (d *decoder) addOn(digits string) {
 		d.problem(CodeCharset, "the add-on is not 2 or 5 digits")
 		return
 	}
-	d.AddOn = digits
-	if d.Symbology.isUPCEAN() && !strings.HasSuffix(string(d.Symbology), "_S") {
-		d.Symbology = d.Symbology.withAddOn()
-	}
+	d.AddOn, d.Symbology = digits, d.Symbology.withAddOn()
 }
 
 // number reads the first n characters as a number of symbology s: completed by
@@ -158,7 +155,7 @@ func (d *decoder) number(s Symbology, n int, addOn string) {
 	}
 	d.Symbology, d.Label, d.Kind = s, digits, Item
 	switch complete := d.complete(s, digits); {
-	case !gs1.IsDigits(digits):
+	case digits != "" && !gs1.IsDigits(digits):
 		d.problem(CodeCharset, fmt.Sprintf("a label of type %s has nothing but digits", s))
 	case s == UPCE:
 		d.upce(complete)
@@ -248,9 +245,12 @@ func (d *decoder) upce(digits string) {
 // eightDigits tells EAN-8 from UPC-E by their check digits, and by what is
 // preferred where these do not tell.
 func (d *decoder) eightDigits(digits string) Symbology {
-	_, err := gs1.ExpandUPCE(digits)
-	isUPCE := err == nil
-	isEAN8 := len(digits) == 7 || gs1.VerifyCheckDigit(digits) == nil
+	isEAN8 := len(digits) == 7 || gs1.CheckDigit(digits[:7]) == digits[7]
+	isUPCE := false
+	if digits[0] <= '1' {
+		_, err := gs1.ExpandUPCE(digits)
+		isUPCE = err == nil
+	}
 	switch {
 	case isUPCE && !isEAN8:
 		return UPCE
