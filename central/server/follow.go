@@ -1,0 +1,227 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"posd/central"
+	"posd/sqlitedb"
+)
+
+const (
+	followEvery = 250 * time.Millisecond // how soon the work of a command is seen
+	probeEvery  = 5 * time.Second        // while the database cannot be written
+	issueEvery  = time.Hour
+	stuckAfter  = 30 * time.Second
+)
+
+// Load reads the whole index, the revocations and the manifest. Lookups are
+// answered from then on.
+func (s *Server) Load(ctx context.Context) error {
+	begun := s.now()
+	err := s.directory.Sync(ctx, func(n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.loading = n
+	})
+	if err == nil {
+		err = s.followRevocations(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("load index: %w", err)
+	}
+	if err := s.issue(ctx); err != nil {
+		return err
+	}
+	s.stamp()
+	s.loaded.Store(true)
+	tids, _ := s.directory.Size()
+	s.log.Info("index loaded", "tids", tids, "took", s.now().Sub(begun).Round(time.Millisecond))
+	return nil
+}
+
+// follow keeps memory up with the store until ctx ends.
+func (s *Server) follow(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	probed, issued := s.now(), s.now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx)))
+		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
+			probed = now
+			s.noteWrite(true, s.store.Probe(ctx))
+		}
+		if now := s.now(); now.Sub(issued) >= issueEvery {
+			issued = now
+			if err := s.issue(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("not renewed", "error", err)
+			}
+		}
+		s.stamp()
+	}
+}
+
+func (s *Server) followRevocations(ctx context.Context) error {
+	const page = 1000
+	for {
+		all, err := s.store.Revocations(ctx, s.revokedChange, page)
+		if err != nil {
+			return fmt.Errorf("follow revocations: %w", err)
+		}
+		for _, v := range all {
+			s.revoked.add(v.Serial)
+			s.revokedChange = v.Change
+		}
+		if len(all) < page {
+			return nil
+		}
+	}
+}
+
+// issue renews the manifest when it is a day old, and central's own certificate
+// when a third of its life is left.
+func (s *Server) issue(ctx context.Context) error {
+	signed, err := currentManifest(ctx, s.store, s.keys, s.now())
+	if err == nil {
+		s.signed.Store(&signed)
+	} else if s.signed.Load() == nil {
+		err = s.oldManifest(ctx, err)
+	}
+	if leaf := s.identity.Current().Certificate.Leaf; s.now().After(leaf.NotAfter.Add(-leaf.NotAfter.Sub(leaf.NotBefore) / 3)) {
+		fresh, certErr := s.keys.certificate(s.now())
+		if err = errors.Join(err, certErr); certErr == nil {
+			s.identity.current.Store(fresh)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issuing = err
+	return err
+}
+
+// oldManifest starts with a manifest that is good still, where a new one cannot
+// be stored: known cards can be looked up on a full disk.
+func (s *Server) oldManifest(ctx context.Context, cause error) error {
+	signed, ok, err := s.store.Manifest(ctx)
+	if err != nil || !ok {
+		return cause
+	}
+	if _, err := signed.Verify(s.keys.manifestKey, s.now(), 0); err != nil {
+		return cause
+	}
+	s.signed.Store(&signed)
+	s.noteWrite(true, cause)
+	return nil
+}
+
+func (s *Server) stamp() { s.followed.Store(time.Now().UnixNano()) }
+
+// Alive reports whether the server follows its store: what a watchdog is fed
+// with.
+func (s *Server) Alive() bool {
+	return !s.loaded.Load() || time.Since(time.Unix(0, s.followed.Load())) < stuckAfter
+}
+
+func (s *Server) noteRead(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && s.reading == nil {
+		s.log.Error("the database cannot be read; known cards are answered from memory", "error", err)
+	}
+	s.reading = err
+}
+
+// noteWrite remembers how the last write went; wrote is false if there was none.
+func (s *Server) noteWrite(wrote bool, err error) {
+	if !wrote {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = err
+}
+
+func (s *Server) writeFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writing != nil
+}
+
+// The states of a server.
+const (
+	Ready    = "ready"
+	Degraded = "degraded"  // lookups of known cards are answered; the reasons say what is not
+	NotReady = "not-ready" // nothing is answered
+)
+
+// Status says whether a server answers, and what is wrong.
+type Status struct {
+	State   string   `json:"state"`
+	Reasons []string `json:"reasons"`
+	TIDs    int      `json:"tids"` // known in memory
+}
+
+// Status says how the server stands.
+func (s *Server) Status() Status {
+	tids, _ := s.directory.Size()
+	st := Status{State: Ready, Reasons: []string{}, TIDs: tids}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining.Load():
+		return Status{NotReady, []string{"the server is stopping"}, tids}
+	case !s.loaded.Load():
+		return Status{NotReady, []string{fmt.Sprintf("the index is being loaded: %d TIDs so far", s.loading)}, tids}
+	}
+	if s.reading != nil {
+		st.Reasons = append(st.Reasons, "changes cannot be followed: "+plain(s.reading))
+	}
+	if s.writing != nil {
+		st.Reasons = append(st.Reasons, "no household can be made, no machine enrolled: "+plain(s.writing))
+	}
+	if s.issuing != nil {
+		st.Reasons = append(st.Reasons, "the key manifest cannot be renewed: "+plain(s.issuing))
+	}
+	if !s.Alive() {
+		st.Reasons = append(st.Reasons, "changes have not been followed for a while")
+	}
+	if len(st.Reasons) > 0 {
+		st.State = Degraded
+	}
+	return st
+}
+
+// plain is what anybody may read of an error of the store: no paths.
+func plain(err error) string {
+	for _, known := range []error{sqlitedb.ErrFull, sqlitedb.ErrReadOnly, sqlitedb.ErrLocked, sqlitedb.ErrDamaged} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "the database does not answer; the log says more"
+}
+
+// healthz answers GET /healthz: the process lives.
+func (s *Server) healthz(*http.Request) (any, *central.Problem) {
+	return map[string]string{"status": "ok"}, nil
+}
+
+// readyz answers GET /readyz.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	st, code := s.Status(), http.StatusOK
+	if st.State == NotReady {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, "application/json", st)
+}

@@ -1,0 +1,294 @@
+package server
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"posd/central"
+	"posd/central/server/directory"
+	"posd/central/server/opener"
+	"posd/central/server/store"
+	"posd/central/server/vault"
+	"posd/enctid"
+	"posd/enroll"
+)
+
+const (
+	symmetricKeySize = 32
+	stateActive      = "active"
+)
+
+// Setup is what a new central is made with.
+type Setup struct {
+	Tenant string   // the retailer
+	Hosts  []string // names and addresses of central; the first goes into URLs
+	Salt   []byte   // of the passphrase that the key-encryption key comes from; nil if there is none
+	Now    time.Time
+}
+
+func (s Setup) check() error {
+	if err := (enroll.Name{Tenant: s.Tenant, Role: enroll.Central}).Check(); err != nil {
+		return err
+	}
+	if len(s.Hosts) == 0 {
+		return errors.New("a central needs a host name or address")
+	}
+	for _, h := range s.Hosts {
+		if _, err := netip.ParseAddr(h); err != nil && !isHostName(h) {
+			return fmt.Errorf("%q is neither a host name nor an IP address", h)
+		}
+	}
+	return nil
+}
+
+func isHostName(h string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+	return h != "" && len(h) < 254 && strings.Trim(h, allowed) == "" && h[0] != '.' && h[0] != '-'
+}
+
+// Init makes a central in an empty database: its keys, CA and manifest key, all
+// wrapped under kek.
+func Init(ctx context.Context, st store.Store, kek vault.KEK, s Setup) error {
+	if err := s.check(); err != nil {
+		return fmt.Errorf("set up central: %w", err)
+	}
+	i := store.Installation{KEK: kek.ID(), Salt: s.Salt, Hosts: s.Hosts, CreatedAt: s.Now}
+	rand.Read(i.ID[:])
+	keys, err := newKeys(kek, i, s.Tenant)
+	if err != nil {
+		return fmt.Errorf("set up central: %w", err)
+	}
+	if err := st.Init(ctx, i, s.Tenant, keys); err != nil {
+		return fmt.Errorf("set up central: %w", err)
+	}
+	return nil
+}
+
+func newKeys(kek vault.KEK, i store.Installation, tenant string) ([]store.Key, error) {
+	var keys []store.Key
+	add := func(purpose store.Purpose, tenant int64, state string, secret, public []byte) {
+		k := store.Key{Purpose: purpose, Tenant: tenant, Number: 1, State: state, Public: public}
+		k.Wrapped = kek.Wrap(secret, wrapContext(i, k))
+		clear(secret)
+		keys = append(keys, k)
+	}
+	private, err := opener.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	seed, err := private.Seed()
+	if err != nil {
+		return nil, err
+	}
+	add(store.HPKE, 0, string(opener.Sealing), seed, private.Public())
+	caDER, caKey, err := enroll.NewCA(fmt.Sprintf("central of %s (%x)", tenant, i.ID[:4]))
+	if err != nil {
+		return nil, err
+	}
+	add(store.CA, 0, stateActive, caKey, caDER)
+	public, signer, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	add(store.Manifest, 0, stateActive, signer.Seed(), public)
+	for _, purpose := range []store.Purpose{store.Fingerprint, store.SealTID, store.DeIdent} {
+		secret := make([]byte, symmetricKeySize)
+		rand.Read(secret)
+		add(purpose, 1, stateActive, secret, nil)
+	}
+	return keys, nil
+}
+
+// wrapContext binds a wrapped key to its installation, purpose and place.
+func wrapContext(i store.Installation, k store.Key) []byte {
+	b := append([]byte("hhid/key/v1\x00"), i.ID[:]...)
+	b = append(append(b, k.Purpose...), 0)
+	b = binary.BigEndian.AppendUint64(b, uint64(k.Tenant))
+	return binary.BigEndian.AppendUint32(b, k.Number)
+}
+
+// Keys are central's keys, unwrapped. They print as nothing.
+type Keys struct {
+	installation store.Installation
+	ca           *enroll.CA
+	signer       func() ed25519.PrivateKey
+	manifestKey  ed25519.PublicKey
+	hpke         []opener.PrivateKey
+	public       []central.ManifestKey
+	tenants      []directory.Tenant
+}
+
+// String tells nothing.
+func (*Keys) String() string { return "Keys(redacted)" }
+
+// GoString tells nothing.
+func (*Keys) GoString() string { return "Keys(redacted)" }
+
+// OpenKeys unwraps the keys in a database. A kek that is not the one of this
+// installation is an error that says so.
+func OpenKeys(ctx context.Context, st store.Store, kek vault.KEK) (*Keys, error) {
+	k, err := openKeys(ctx, st, kek)
+	if err != nil {
+		return nil, fmt.Errorf("open keys: %w", err)
+	}
+	return k, nil
+}
+
+func openKeys(ctx context.Context, st store.Store, kek vault.KEK) (*Keys, error) {
+	i, err := st.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kek.ID() != i.KEK {
+		what := "it is another installation's, or a new one"
+		if i.Salt != nil {
+			what = "the passphrase is wrong"
+		}
+		return nil, fmt.Errorf("%w: it is key %s, and this database was made with key %s: %s", vault.ErrWrongKey, kek.ID(), i.KEK, what)
+	}
+	tenants, err := st.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := st.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keys{installation: i}
+	byID := map[int64]*directory.Tenant{}
+	for _, t := range tenants {
+		byID[t.ID] = &directory.Tenant{ID: t.ID, Name: t.Name}
+	}
+	for _, row := range rows {
+		if err := k.take(kek, row, byID); err != nil {
+			return nil, fmt.Errorf("%s key %d: %w", row.Purpose, row.Number, err)
+		}
+	}
+	for _, t := range tenants {
+		k.tenants = append(k.tenants, *byID[t.ID])
+	}
+	return k, k.complete()
+}
+
+func (k *Keys) take(kek vault.KEK, row store.Key, tenants map[int64]*directory.Tenant) error {
+	if row.Purpose == store.HPKE && row.Wrapped == nil {
+		k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.Destroyed})
+		return nil
+	}
+	secret, err := kek.Unwrap(row.Wrapped, wrapContext(k.installation, row))
+	if err != nil {
+		return fmt.Errorf("%w: the row was changed or comes from another database", err)
+	}
+	tenant := tenants[row.Tenant]
+	if row.Tenant != 0 && tenant == nil {
+		return store.ErrNoTenant
+	}
+	switch row.Purpose {
+	case store.HPKE:
+		return k.takeHPKE(row, secret)
+	case store.CA:
+		k.ca, err = enroll.LoadCA(row.Public, secret)
+		clear(secret)
+		return err
+	case store.Manifest:
+		private := ed25519.NewKeyFromSeed(secret)
+		k.signer = func() ed25519.PrivateKey { return private }
+		k.manifestKey = private.Public().(ed25519.PublicKey)
+	case store.Fingerprint:
+		tenant.Fingerprint = secret
+	case store.SealTID:
+		tenant.SealTID = secret
+	case store.DeIdent:
+		tenant.DeIdent, tenant.DeIdentVersion = secret, int(row.Number)
+	default:
+		return errors.New("it is of a newer version than this program: update it")
+	}
+	return nil
+}
+
+func (k *Keys) takeHPKE(row store.Key, seed []byte) error {
+	private, err := opener.NewKey(seed)
+	if err != nil {
+		return err
+	}
+	k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.State(row.State), Key: private})
+	k.public = append(k.public, central.ManifestKey{
+		ID: row.Number, KEM: central.KEMMLKEM768X25519, PublicKey: private.Public(),
+		State: central.KeyState(row.State), NotBefore: row.CreatedAt,
+	})
+	return nil
+}
+
+func (k *Keys) complete() error {
+	if k.ca == nil || k.signer == nil || len(k.public) == 0 || len(k.tenants) == 0 {
+		return errors.New("the database lacks a key: restore a backup")
+	}
+	return nil
+}
+
+// Directory is the directory that these keys open, still empty: see
+// directory.Sync.
+func (k *Keys) Directory(st directory.Store, now func() time.Time) (*directory.Directory, error) {
+	return directory.New(st, k.tenants, now)
+}
+
+// certificate issues central's own certificate, for a key that it makes.
+func (k *Keys) certificate(now time.Time) (*enroll.Credentials, error) {
+	key, err := enroll.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	csr, err := enroll.NewCSR(key)
+	if err != nil {
+		return nil, err
+	}
+	return k.sign(csr, key, now)
+}
+
+func (k *Keys) sign(csr []byte, key *ecdsa.PrivateKey, now time.Time) (*enroll.Credentials, error) {
+	der, err := k.ca.Issue(csr, enroll.Leaf{
+		Name:  enroll.Name{Tenant: k.tenants[0].Name, Role: enroll.Central},
+		Hosts: k.installation.Hosts, NotBefore: now.Add(-enroll.Backdate), NotAfter: now.Add(enroll.Lifetime),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return enroll.NewCredentials(der, key, k.ca.Certificate().Raw)
+}
+
+// PublicURL is the address of a listener as others reach it: the first host of
+// the installation with the listener's port.
+func (k *Keys) PublicURL(listener net.Addr) string {
+	_, port, err := net.SplitHostPort(listener.String())
+	if err != nil {
+		port = "443" // a listener without a port, behind something that has one
+	}
+	return "https://" + net.JoinHostPort(k.installation.Hosts[0], port)
+}
+
+// TokenMaker gives a function that makes enrolment tokens, which pin the central
+// in st. No key need be unwrapped for it. The tokens' hashes have yet to be
+// stored.
+func TokenMaker(ctx context.Context, st store.Store) (func() enroll.Token, error) {
+	rows, err := st.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("make token: %w", err)
+	}
+	public := map[store.Purpose][]byte{}
+	for _, row := range rows {
+		public[row.Purpose] = row.Public
+	}
+	if public[store.CA] == nil || public[store.Manifest] == nil {
+		return nil, fmt.Errorf("make token: %w", store.ErrNotInitialised)
+	}
+	return func() enroll.Token { return enroll.NewToken(public[store.CA], public[store.Manifest]) }, nil
+}

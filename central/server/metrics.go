@@ -1,0 +1,79 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// The outcomes of a lookup, as the metrics name them.
+const (
+	outcomeKnown        = "known"     // the household was known
+	outcomeCreated      = "created"   // it was made just now
+	outcomeOptedOut     = "opted-out" //
+	outcomeUnknownEpoch = "unknown-epoch"
+	outcomeKeyRetired   = "key-retired"
+	outcomeRejected     = "rejected" // the EncTID does not open
+	outcomeRefused      = "refused"  // bad request, wrong role, revoked certificate
+	outcomeQuota        = "quota"
+	outcomeUnavailable  = "unavailable" // the database could not be asked
+)
+
+// metrics are without labels for lanes: there may be a hundred thousand.
+type metrics struct {
+	registry   *prometheus.Registry
+	lookups    *prometheus.CounterVec
+	duration   prometheus.Histogram
+	enrolments *prometheus.CounterVec
+	renewals   *prometheus.CounterVec
+	alarms     *prometheus.CounterVec
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "centrald_lookups_total", Help: "Lookups by outcome."}, []string{"outcome"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "centrald_lookup_duration_seconds", Help: "Time from a lookup's arrival to its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
+		enrolments: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "centrald_enrolments_total", Help: "Enrolments by outcome."}, []string{"outcome"}),
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "centrald_renewals_total", Help: "Certificate renewals by outcome."}, []string{"outcome"}),
+		alarms: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "centrald_alarms_total", Help: "Alarms by type; see centrald alarms list."}, []string{"type"}),
+	}
+	for _, outcome := range []string{outcomeKnown, outcomeCreated, outcomeOptedOut, outcomeUnknownEpoch, outcomeKeyRetired, outcomeRejected, outcomeRefused, outcomeQuota, outcomeUnavailable} {
+		m.lookups.WithLabelValues(outcome) // a series that is 0 from the start
+	}
+	m.registry.MustRegister(m.lookups, m.duration, m.enrolments, m.renewals, m.alarms,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		gauge("centrald_index_tids", "TIDs known in memory.", func() float64 { n, _ := s.directory.Size(); return float64(n) }),
+		gauge("centrald_index_bytes", "Memory that the index takes.", func() float64 { _, b := s.directory.Size(); return float64(b) }),
+		gauge("centrald_change_sequence", "Number of the last change that memory has seen.", func() float64 { return float64(s.directory.Change()) }),
+		gauge("centrald_ready", "1 if lookups are answered.", func() float64 { return yes(s.Status().State != NotReady) }),
+		gauge("centrald_degraded", "1 if something that readyz tells is wrong.", func() float64 { return yes(len(s.Status().Reasons) > 0) }),
+		gauge("centrald_certificate_expiry_timestamp_seconds", "When central's own certificate ends.", func() float64 {
+			return float64(s.identity.Current().Certificate.Leaf.NotAfter.Unix())
+		}),
+	)
+	return m
+}
+
+func gauge(name, help string, f func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+}
+
+func yes(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})
+}

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+// Rate is a token bucket: so many a second on average, so many at once.
+type Rate struct {
+	PerSecond float64
+	Burst     float64
+}
+
+// Limits say how much one lane may ask.
+type Limits struct {
+	Lookups  Rate // of each lane
+	Failures Rate // EncTIDs of each lane that do not open
+	Enrol    Rate // enrolments and renewals, of all machines together
+}
+
+// DefaultLimits are far above what a lane does and far below what a thief needs.
+func DefaultLimits() Limits {
+	return Limits{
+		Lookups:  Rate{10, 50},
+		Failures: Rate{10.0 / 3600, 10},
+		Enrol:    Rate{200, 2000},
+	}
+}
+
+// quota keeps one bucket for each name. There are no more names than
+// certificates were issued for.
+type quota struct {
+	rate    Rate
+	mu      sync.Mutex
+	buckets map[string]bucket
+}
+
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+func newQuota(r Rate) *quota { return &quota{rate: r, buckets: map[string]bucket{}} }
+
+// take takes one from a name's bucket. If it is empty it reports after which
+// time there will be one.
+func (q *quota) take(name string, now time.Time) (wait time.Duration, ok bool) {
+	return q.draw(name, now, 1)
+}
+
+// peek is take without taking.
+func (q *quota) peek(name string, now time.Time) (wait time.Duration, ok bool) {
+	return q.draw(name, now, 0)
+}
+
+func (q *quota) draw(name string, now time.Time, amount float64) (time.Duration, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b, known := q.buckets[name]
+	if !known {
+		b = bucket{q.rate.Burst, now}
+	}
+	if elapsed := now.Sub(b.at).Seconds(); elapsed > 0 {
+		b.level, b.at = min(q.rate.Burst, b.level+elapsed*q.rate.PerSecond), now
+	}
+	// A millionth less than one is one: seconds do not divide evenly.
+	if missing := 1 - b.level; missing > 1e-6 {
+		q.buckets[name] = b
+		return time.Duration(missing / q.rate.PerSecond * float64(time.Second)), false
+	}
+	b.level -= amount
+	q.buckets[name] = b
+	return 0, true
+}

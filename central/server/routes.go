@@ -1,0 +1,160 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"posd/central"
+	"posd/enroll"
+)
+
+// endpoint answers a request with a body to be written as JSON, or a problem.
+type endpoint func(r *http.Request) (any, *central.Problem)
+
+// route is one operation of a listener; raw takes the place of answer where the
+// answer is not JSON.
+type route struct {
+	method, path string
+	answer       endpoint
+	raw          http.Handler
+}
+
+func (s *Server) lookupRoutes() []route {
+	return []route{
+		{method: http.MethodPost, path: central.ResolvePath, answer: s.resolve},
+		{method: http.MethodPost, path: central.ManifestPath, answer: s.manifest},
+	}
+}
+
+func (s *Server) operationsRoutes() []route {
+	return []route{
+		{method: http.MethodPost, path: enroll.EnrollPath, answer: s.enroll},
+		{method: http.MethodPost, path: enroll.RenewPath, answer: s.renew},
+		{method: http.MethodGet, path: "/healthz", answer: s.healthz},
+		{method: http.MethodGet, path: "/readyz", raw: http.HandlerFunc(s.readyz)},
+		{method: http.MethodGet, path: "/metrics", raw: s.metrics.handler()},
+	}
+}
+
+// handler serves routes. It answers everything else with a problem, too.
+func handler(routes []route) http.Handler {
+	paths := map[string][]route{}
+	for _, r := range routes {
+		paths[r.path] = append(paths[r.path], r)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		there := paths[r.URL.Path]
+		for _, route := range there {
+			if route.method == r.Method || route.method == http.MethodGet && r.Method == http.MethodHead {
+				route.serve(w, r)
+				return
+			}
+		}
+		if len(there) == 0 {
+			writeProblem(w, &central.Problem{Type: central.ProblemNotFound, Status: http.StatusNotFound, Title: "no such path"})
+			return
+		}
+		w.Header().Set("Allow", allowed(there))
+		writeProblem(w, &central.Problem{Type: central.ProblemMethod, Status: http.StatusMethodNotAllowed, Title: "method not allowed", Detail: "this path takes " + allowed(there)})
+	})
+}
+
+func allowed(routes []route) string {
+	var methods []string
+	for _, r := range routes {
+		methods = append(methods, r.method)
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
+
+func (rt route) serve(w http.ResponseWriter, r *http.Request) {
+	if rt.raw != nil {
+		rt.raw.ServeHTTP(w, r)
+		return
+	}
+	answer, problem := rt.answer(r)
+	if problem != nil {
+		writeProblem(w, problem)
+		return
+	}
+	writeJSON(w, http.StatusOK, "application/json", answer)
+}
+
+func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, kind, body = http.StatusInternalServerError, "application/problem+json", []byte(`{"type":"about:blank","status":500,"title":"internal error"}`)
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+func writeProblem(w http.ResponseWriter, p *central.Problem) {
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	}
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+func problem(kind string, status int, title, detail string) *central.Problem {
+	return &central.Problem{Type: kind, Status: status, Title: title, Detail: detail}
+}
+
+func badRequest(detail string) *central.Problem {
+	return problem(central.ProblemBadRequest, http.StatusBadRequest, "bad request", detail)
+}
+
+func unavailable(detail string) *central.Problem {
+	p := problem(central.ProblemUnavailable, http.StatusServiceUnavailable, "central cannot answer now", detail)
+	p.RetryAfter = time.Second
+	return p
+}
+
+func overQuota(wait time.Duration, detail string) *central.Problem {
+	p := problem(central.ProblemQuota, http.StatusTooManyRequests, "quota exceeded", detail)
+	p.RetryAfter = max(wait, time.Second)
+	return p
+}
+
+// decode reads a request's body, which must be one JSON value with no field that
+// is unknown. What it says of a bad one repeats nothing of it.
+func decode(r *http.Request, v any) *central.Problem {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind != "application/json" {
+		return problem(central.ProblemMediaType, http.StatusUnsupportedMediaType, "unsupported media type", "send application/json")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, central.MaxRequest+1))
+	if err != nil {
+		return badRequest("the body ends early")
+	}
+	defer clear(body)
+	if len(body) > central.MaxRequest {
+		return problem(central.ProblemTooLarge, http.StatusRequestEntityTooLarge, "body too large", "the limit is "+strconv.Itoa(central.MaxRequest)+" bytes")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err = d.Decode(v)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return badRequest("the field " + wrong.Field + " is of another type")
+	}
+	if err == nil {
+		_, err = d.Token()
+	}
+	if !errors.Is(err, io.EOF) {
+		return badRequest("the body is not the one JSON object that docs/api/central.yaml describes")
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+// Package server is the central computer system itself: it opens EncTIDs,
+// finds the household of the TID inside, and answers with HHID and DeIdentTID
+// (elements 8 and 9 of claim 1 of US 2009/0076923 A1). It enrols lanes and POS
+// main computers and tells lanes which keys to seal for.
+//
+// Two listeners serve two sorts of callers. Lookups demand a certificate of an
+// enrolled machine; tenant, shop and lane come from it, never from a body.
+// Operations serve enrolment and renewal, health and metrics; there a
+// certificate is asked for and not demanded.
+//
+// Packages below: opener opens EncTIDs, directory associates TIDs with
+// households, index is its memory, store its database, vault wraps keys.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"posd/central"
+	"posd/central/server/directory"
+	"posd/central/server/opener"
+	"posd/central/server/store"
+	"posd/enroll"
+)
+
+// machines are the names that central issues certificates for.
+var machines = []enroll.Name{{Role: enroll.Lane}, {Role: enroll.POSMain}}
+
+// Options are what a server is made of. Store and Keys must be given.
+type Options struct {
+	Store  store.Store
+	Keys   *Keys
+	Log    *slog.Logger     // nil: discarded
+	Limits Limits           // zero: DefaultLimits
+	Now    func() time.Time // nil: time.Now
+
+	LookupURL     string // what machines are told at enrolment
+	OperationsURL string
+
+	Wrap func(http.Handler) http.Handler // goes around both handlers; nil: nothing does
+}
+
+// Server is the central computer system. Make one with New.
+type Server struct {
+	store     store.Store
+	keys      *Keys
+	log       *slog.Logger
+	now       func() time.Time
+	opener    *opener.Opener
+	directory *directory.Directory
+	metrics   *metrics
+	identity  *ownIdentity
+
+	lookupURL, operationsURL string
+	wrap                     func(http.Handler) http.Handler
+
+	lookups, failures, enrolments *quota
+
+	revoked       revocations
+	revokedChange uint64 // owned by the goroutine that follows the store
+	signed        atomic.Pointer[central.Signed]
+	loaded        atomic.Bool
+	draining      atomic.Bool
+	followed      atomic.Int64 // Unix nanoseconds of the last round of following the store
+
+	mu      sync.Mutex
+	reading error // of the last round; nil if it went well
+	writing error // of the last write; nil if it went well
+	issuing error // of the last manifest or certificate
+	loading int   // entries read so far
+}
+
+// New makes a server. It answers nothing until Run, or Load, has filled its
+// index.
+func New(opt Options) (*Server, error) {
+	s := &Server{
+		store: opt.Store, keys: opt.Keys, log: opt.Log, now: opt.Now,
+		lookupURL: opt.LookupURL, operationsURL: opt.OperationsURL, wrap: opt.Wrap, identity: &ownIdentity{},
+	}
+	if s.wrap == nil {
+		s.wrap = func(h http.Handler) http.Handler { return h }
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	limits := opt.Limits
+	if limits == (Limits{}) {
+		limits = DefaultLimits()
+	}
+	s.lookups, s.failures, s.enrolments = newQuota(limits.Lookups), newQuota(limits.Failures), newQuota(limits.Enrol)
+	var err error
+	if s.opener, err = opener.New(opt.Keys.hpke, opener.DefaultPerLane); err != nil {
+		return nil, fmt.Errorf("make server: %w", err)
+	}
+	if s.directory, err = opt.Keys.Directory(opt.Store, s.now); err != nil {
+		return nil, fmt.Errorf("make server: %w", err)
+	}
+	own, err := opt.Keys.certificate(s.now())
+	if err != nil {
+		return nil, fmt.Errorf("make server: %w", err)
+	}
+	s.identity.current.Store(own)
+	s.metrics = newMetrics(s)
+	return s, nil
+}
+
+// ownIdentity is central's own certificate, which changes when it is renewed.
+type ownIdentity struct {
+	current atomic.Pointer[enroll.Credentials]
+}
+
+func (i *ownIdentity) Current() *enroll.Credentials { return i.current.Load() }
+
+// LookupHandler serves the lookup listener. It trusts that the connection's
+// certificate was verified: see LookupTLS.
+func (s *Server) LookupHandler() http.Handler { return s.wrap(handler(s.lookupRoutes())) }
+
+// OperationsHandler serves the operations listener; see OperationsTLS.
+func (s *Server) OperationsHandler() http.Handler { return s.wrap(handler(s.operationsRoutes())) }
+
+// LookupTLS demands the certificate of an enrolled machine.
+func (s *Server) LookupTLS() *tls.Config { return enroll.ServerConfig(s.identity, machines...) }
+
+// OperationsTLS asks for the certificate of an enrolled machine; one that ended
+// up to 30 days ago will do.
+func (s *Server) OperationsTLS() *tls.Config { return enroll.OperationsConfig(s.identity, machines...) }
+
+// Routes lists what both listeners serve, as "METHOD /path".
+func (s *Server) Routes() []string {
+	var all []string
+	for _, r := range append(s.lookupRoutes(), s.operationsRoutes()...) {
+		all = append(all, r.method+" "+r.path)
+	}
+	return all
+}
+
+// drainTime is how long requests in flight may take when the server ends. They
+// take milliseconds.
+const drainTime = 5 * time.Second
+
+// Run serves both listeners until ctx ends; then it answers what is in flight
+// and returns nil. ready, if not nil, is called once lookups are answered.
+func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, ready func()) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	servers := []*http.Server{
+		s.httpServer(s.LookupHandler(), s.LookupTLS()),
+		s.httpServer(s.OperationsHandler(), s.OperationsTLS()),
+	}
+	failed := make(chan error, len(servers)+1)
+	var wg sync.WaitGroup
+	for i, l := range []net.Listener{lookups, operations} {
+		wg.Go(func() {
+			if err := servers[i].ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	wg.Go(func() {
+		if err := s.Load(ctx); err != nil {
+			if ctx.Err() == nil {
+				failed <- err
+			}
+			return
+		}
+		if ready != nil {
+			ready()
+		}
+		s.follow(ctx)
+	})
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	stop()
+	err = errors.Join(err, drain(servers))
+	wg.Wait()
+	return err
+}
+
+func drain(servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	errs := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, srv := range servers {
+		wg.Go(func() {
+			if errs[i] = srv.Shutdown(ctx); errs[i] != nil {
+				errs[i] = errors.Join(fmt.Errorf("requests were cut short: %w", errs[i]), srv.Close())
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// httpServer bounds what a caller can hold on to. HTTP/2 would cost twice the
+// time of a lookup.
+func (s *Server) httpServer(h http.Handler, config *tls.Config) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler: h, TLSConfig: config, Protocols: protocols,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+}
