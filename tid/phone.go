@@ -1,101 +1,114 @@
 package tid
 
-import (
-	"bytes"
-	"fmt"
+import "bytes"
+
+// plan is how a country's telephone numbers are dialled (ITU-T E.164 and the
+// national numbering plans that the ITU publishes).
+type plan struct {
+	calling  string   // country calling code
+	exit     []string // international prefixes
+	trunk    []string // prefixes of a call within the country, no part of the number
+	min, max int      // digits of the national significant number
+	first    string   // what it may begin with; "" is 1 to 9
+}
+
+// nanp is the North American Numbering Plan: an area code begins with 2 to 9.
+var nanp = plan{"1", []string{"011"}, []string{"1"}, 10, 10, "23456789"}
+
+const (
+	// minE164 and maxE164 bound an international number: E.164 allows 15
+	// digits, the shortest in use have 7.
+	minE164, maxE164 = 7, 15
+	// italian numbers keep their leading zero abroad.
+	italian = "0123456789"
 )
 
-// plan is how telephone numbers are dialled in a country: ITU-T E.164 and the
-// national numbering plans that the ITU publishes.
-type plan struct {
-	country  string // ISO 3166-1 alpha-2
-	code     string // country calling code
-	trunk    string // dialled before a national number, not part of it
-	exit     string // dialled before an international number
-	min, max int    // digits of a national number, without the trunk prefix
+// KnowsCountry reports whether telephone numbers can be read as keyed in by
+// people of country, an ISO 3166 alpha-2 code in capitals.
+func KnowsCountry(country string) bool {
+	_, ok := plans[country]
+	return ok
 }
 
-// plans is ordered by country.
-var plans = [...]plan{
-	{"AE", "971", "0", "00", 8, 9}, {"AR", "54", "0", "00", 10, 11}, {"AT", "43", "0", "00", 4, 13}, {"AU", "61", "0", "0011", 9, 9},
-	{"BE", "32", "0", "00", 8, 9}, {"BG", "359", "0", "00", 7, 9}, {"BR", "55", "0", "00", 10, 11}, {"CA", "1", "1", "011", 10, 10},
-	{"CH", "41", "0", "00", 9, 9}, {"CL", "56", "", "00", 9, 9}, {"CN", "86", "0", "00", 10, 11}, {"CO", "57", "", "00", 10, 10},
-	{"CY", "357", "", "00", 8, 8}, {"CZ", "420", "", "00", 9, 9}, {"DE", "49", "0", "00", 6, 12}, {"DK", "45", "", "00", 8, 8},
-	{"EE", "372", "", "00", 7, 8}, {"ES", "34", "", "00", 9, 9}, {"FI", "358", "0", "00", 5, 12}, {"FR", "33", "0", "00", 9, 9},
-	{"GB", "44", "0", "00", 9, 10}, {"GR", "30", "", "00", 10, 10}, {"HK", "852", "", "001", 8, 8}, {"HR", "385", "0", "00", 8, 9},
-	{"HU", "36", "06", "00", 8, 9}, {"IE", "353", "0", "00", 7, 9}, {"IL", "972", "0", "00", 8, 9}, {"IN", "91", "0", "00", 10, 10},
-	{"IS", "354", "", "00", 7, 9}, {"IT", "39", "", "00", 6, 11}, {"JP", "81", "0", "010", 9, 10}, {"KR", "82", "0", "00", 8, 10},
-	{"LT", "370", "0", "00", 8, 8}, {"LU", "352", "", "00", 5, 11}, {"LV", "371", "", "00", 8, 8}, {"MT", "356", "", "00", 8, 8},
-	{"MX", "52", "", "00", 10, 10}, {"MY", "60", "0", "00", 8, 10}, {"NL", "31", "0", "00", 9, 9}, {"NO", "47", "", "00", 8, 8},
-	{"NZ", "64", "0", "00", 8, 10}, {"PH", "63", "0", "00", 8, 10}, {"PL", "48", "", "00", 9, 9}, {"PT", "351", "", "00", 9, 9},
-	{"RO", "40", "0", "00", 9, 9}, {"SE", "46", "0", "00", 7, 10}, {"SG", "65", "", "000", 8, 8}, {"SI", "386", "0", "00", 8, 8},
-	{"SK", "421", "0", "00", 9, 9}, {"TH", "66", "0", "001", 8, 9}, {"TR", "90", "0", "00", 10, 10}, {"TW", "886", "0", "002", 8, 9},
-	{"US", "1", "1", "011", 10, 10}, {"ZA", "27", "0", "00", 9, 9},
-}
-
-// KnowsCountry reports whether telephone numbers of a country (ISO 3166-1
-// alpha-2, upper case) can be read.
-func KnowsCountry(country string) bool { return planOf(country) != nil }
-
-func planOf(country string) *plan {
-	for i := range plans {
-		if plans[i].country == country {
-			return &plans[i]
+// international gives the number behind an exit prefix.
+func (p plan) international(number []byte) (rest []byte, ok bool) {
+	for _, prefix := range p.exit {
+		if rest, ok = bytes.CutPrefix(number, []byte(prefix)); ok {
+			return rest, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
-// NewPhone makes a TID of a telephone number as it is dialled in country: a
-// national number with or without the trunk prefix, or an international one
-// behind the country's exit prefix. The canonical form is E.164 without the plus
-// sign. It wipes number.
-func NewPhone(country string, number []byte) (TID, error) {
-	defer clear(number)
-	p := planOf(country)
-	if p == nil {
-		return TID{}, fmt.Errorf("make phone TID: %w", ErrCountry)
-	}
-	if !allDigits(number) {
-		return TID{}, fmt.Errorf("make phone TID: %w", ErrNotATID)
-	}
-	if rest, ok := bytes.CutPrefix(number, []byte(p.exit)); ok {
-		return international(rest)
-	}
-	return p.national(number)
-}
-
-// international takes a number that begins with a country code. Where the
-// country is known, what follows must be a number of its plan.
-func international(number []byte) (TID, error) {
-	for i := range plans {
-		if rest, ok := bytes.CutPrefix(number, []byte(plans[i].code)); ok {
-			return plans[i].national(rest)
+// national gives the national significant number of one keyed in.
+func (p plan) national(number []byte) ([]byte, error) {
+	for _, prefix := range p.trunk {
+		rest, ok := bytes.CutPrefix(number, []byte(prefix))
+		// A number may itself begin with the digit of the trunk prefix, unless
+		// that is zero.
+		if ok && p.fits(rest) && (prefix[0] == '0' || len(number) > p.max) {
+			return rest, nil
 		}
 	}
-	if len(number) < minE164 || len(number) > maxE164 || number[0] == '0' {
-		return TID{}, fmt.Errorf("make phone TID: %w", ErrNotATID)
+	if p.fits(number) {
+		return number, nil
 	}
-	return seal(Phone, number), nil
+	if rest, ok := bytes.CutPrefix(number, []byte(p.calling)); ok && p.fits(rest) {
+		return rest, nil
+	}
+	return nil, p.misfit(number)
 }
 
-func (p *plan) national(number []byte) (TID, error) {
-	if rest, ok := bytes.CutPrefix(number, []byte(p.trunk)); ok && p.fits(rest) {
-		number = rest
-	}
-	if !p.fits(number) {
-		return TID{}, fmt.Errorf("make phone TID: %w", ErrNotATID)
-	}
-	return seal(Phone, []byte(p.code), number), nil
+func (p plan) fits(national []byte) bool {
+	return len(national) >= p.min && len(national) <= p.max && p.begins(national[0])
 }
 
-// fits reports whether number, without trunk prefix, may be one of the plan's.
-func (p *plan) fits(number []byte) bool {
-	if len(number) < p.min || len(number) > p.max || len(p.code)+len(number) > maxE164 || len(p.code)+len(number) < minE164 {
-		return false
+func (p plan) begins(c byte) bool {
+	if p.first == "" {
+		return c != '0'
 	}
-	if p.code == "1" { // NANP: an area code begins with 2 to 9
-		return number[0] >= '2'
+	return bytes.IndexByte([]byte(p.first), c) >= 0
+}
+
+func (p plan) misfit(number []byte) error {
+	switch {
+	case len(number) < p.min:
+		return notATID("too short for a telephone number")
+	case len(number) > p.max:
+		return notATID("too long for a telephone number")
 	}
-	return p.trunk == "" || !bytes.HasPrefix(number, []byte(p.trunk))
+	return notATID("a telephone number does not begin like this")
+}
+
+// checkE164 checks an international number. Calling codes that are in no plan
+// are taken as they are.
+func checkE164(number []byte) error {
+	switch {
+	case !allDigits(number):
+		return notATID("a telephone number has digits only")
+	case len(number) < minE164:
+		return notATID("too short for an international telephone number")
+	case len(number) > maxE164:
+		return notATID("too long for an international telephone number")
+	case number[0] == '0':
+		return notATID("a country calling code does not begin like this")
+	}
+	return checkCountry(number)
+}
+
+// checkCountry checks the part behind a calling code that is known: some
+// country that has the code must have such numbers.
+func checkCountry(number []byte) error {
+	var err error
+	for _, p := range plans {
+		rest, ok := bytes.CutPrefix(number, []byte(p.calling))
+		if !ok {
+			continue
+		}
+		if p.fits(rest) {
+			return nil
+		}
+		err = p.misfit(rest)
+	}
+	return err
 }
