@@ -90,7 +90,6 @@ func (s *Server) admit(name enroll.Name) *central.Problem {
 }
 
 func (s *Server) find(r *http.Request, name enroll.Name, req central.Request) (central.Answer, string, *central.Problem) {
-	var none central.Answer
 	secret, err := s.opener.Open(req.EncTID, enctid.Binding{Tenant: name.Tenant, Lane: name.LaneName()},
 		enctid.Context{Basket: req.Basket, Swipe: req.Swipe, SealedAt: req.SealedAt})
 	if err != nil {
