@@ -133,6 +133,7 @@ func TestDecodeAIM(t *testing.T) {
 		{"]E2110123456789112345", Options{}, "EAN13_S 1101234567891 01101234567891 12345 item -"},
 		{"]E112", Options{}, "OTHER 12 - 12 other length"},
 		{"]E212345", Options{}, "OTHER 12345 - 12345 other length"},
+		{"]E20000A", Options{}, "EAN13 0000A - - item charset"},
 		{"]E0036000291452", Options{}, "UPCA 036000291452 00036000291452 - item -"}, // not filled to 13
 		{"]E004252614", Options{}, "UPCE 04252614 00042100005264 - item -"},         // not expanded
 		{"]E073513537", Options{}, "UPCE 73513537 - - item format"},                 // ]E0 is no EAN-8
@@ -241,7 +242,7 @@ func TestDecodeDatalogic(t *testing.T) {
 		{"F1101234567891 12345", dl, "EAN13_S 1101234567891 01101234567891 12345 item -"},
 		{"F110123456789", dl, "EAN13 110123456789 - - item length"},
 		{"F110123456789", Options{IDs: IDsDatalogic, CheckDigitAbsent: true}, "EAN13 1101234567891 01101234567891 - item -"},
-		{"F73513537", dl, "EAN13 73513537 - - item length"}, // F is before FF only if it is longer
+		{"F73513537", dl, "EAN13 73513537 - - item length"}, // F is EAN-13 alone
 		{"FF73513537", dl, "EAN8 73513537 00000073513537 - item -"},
 		{"FF7351353", Options{IDs: IDsDatalogic, CheckDigitAbsent: true}, "EAN8 73513537 00000073513537 - item -"},
 		{"R40109501101530003", dl, "GS1DATABAR 09501101530003 09501101530003 - item -"},
@@ -374,7 +375,7 @@ func TestDecodeAllocates(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, frame := range []string{"036000291452", "]E01101234567891]E112", "E0425261", "FF73513537", "]C10109501101530003\x1d10A",
-		"]e08110106141416543213500110000310123196000", "A03600029145212345", "9780201379624 51995", "]I31061414100041", "P0Q01", "\x00", "]E"} {
+		"]e08110106141416543213500110000310123196000", "A03600029145212345", "9780201379624 51995", "]I31061414100041", "P0Q01", "\x00", "]E", "]E20000A"} {
 		for ids := range byte(6) {
 			f.Add([]byte(frame), ids)
 		}

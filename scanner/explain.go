@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"posd/gs1"
@@ -105,20 +106,16 @@ func explainShort(digits string) Explanation {
 	return e
 }
 
-// checkDigit gives the check digit of a label that is a number, or of the GTIN
-// among its elements.
+// checkDigit gives the check digit of a label that is a number of trade items,
+// or of the GTIN among its elements.
 func (e *Explanation) checkDigit() *CheckDigit {
 	digits := e.Label
-	for _, element := range e.Elements {
-		if element.AI == "01" {
-			digits = element.Value
-			break
-		}
-	}
-	switch {
+	switch i := slices.IndexFunc(e.Elements, func(element gs1.Element) bool { return element.AI == "01" }); {
+	case i >= 0:
+		digits = e.Elements[i].Value
 	case e.Symbology == UPCE || e.Symbology == UPCES:
 		return upceCheckDigit(digits)
-	case len(digits) != 8 && len(digits) != 12 && len(digits) != 13 && len(digits) != 14:
+	case e.Symbology == ITF && len(digits) != 14 || e.Symbology != ITF && !e.Symbology.isUPCEAN():
 		return nil
 	}
 	var wrong *gs1.CheckDigitError

@@ -24,6 +24,7 @@ func TestExplain(t *testing.T) {
 		"120003":         `{"symbology":"UPCE","label":"120003","kind":"item","error":"read UPC-E: no UPC-E: the third digit is 0 before a last digit of 3"}`,
 		"12345678901":    `{"symbology":"UNKNOWN","label":"12345678901","kind":"other","error":"11 digits are no UPC, EAN or GTIN: these have 6, 7, 8, 12, 13 or 14"}`,
 		"":               `{"symbology":"UNKNOWN","label":"","kind":"other","error":"the label is empty"}`,
+		"]A001000000":    `{"symbology":"Code39","label":"01000000","kind":"other"}`,
 		"EMP-1":          `{"symbology":"UNKNOWN","label":"EMP-1","kind":"other"}`,
 
 		"]E01101234567891]E112":                      `{"symbology":"EAN13_S","label":"1101234567891","kind":"item","gtin":"01101234567891","check_digit":{"given":"1","computed":"1","ok":true},"add_on":"12"}`,
@@ -54,7 +55,7 @@ func TestExplainAgrees(t *testing.T) {
 }
 
 func FuzzExplain(f *testing.F) {
-	for _, label := range []string{"036000291452", "425261", "(01)09501101530003(10)A", "]C10109501101530003<GS>10A", "(((", "]E3"} {
+	for _, label := range []string{"036000291452", "425261", "(01)09501101530003(10)A", "]C10109501101530003<GS>10A", "(((", "]E3", "]A001000000"} {
 		f.Add(label)
 	}
 	f.Fuzz(func(t *testing.T, label string) {

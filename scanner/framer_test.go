@@ -70,6 +70,19 @@ func TestFramer(t *testing.T) {
 	}
 }
 
+// TestFramerCutAnywhere: a frame that is too long is one error, wherever the
+// reads end.
+func TestFramerCutAnywhere(t *testing.T) {
+	in := []byte(strings.Repeat("7", MaxFrame+2) + "\r\nA\r\n")
+	for _, n := range []int{0, 1, MaxFrame - 1, MaxFrame, MaxFrame + 1, MaxFrame + 2, MaxFrame + 3, MaxFrame + 4, MaxFrame + 5, len(in)} {
+		f := NewFramer(Framing{})
+		first := words(f.Push(in[:n], noon))
+		if got := strings.TrimSpace(first + " " + words(f.Push(in[n:], noon))); got != `too-long "A"` {
+			t.Errorf("cut at %d: %s", n, got)
+		}
+	}
+}
+
 // TestFramerDropsLicence: nothing of a licence comes out in a later frame, and
 // the label after it does.
 func TestFramerDropsLicence(t *testing.T) {
@@ -199,7 +212,6 @@ func FuzzFramer(f *testing.F) {
 			f.Add([]byte(in), uint16(5), kind)
 		}
 	}
-	f.Add(bytes.Repeat([]byte("8"), MaxFrame+3), uint16(MaxFrame), byte(0))
 	framings := []Framing{{}, {Terminator: CR}, {Terminator: LF}, {Terminator: CRLF}, {Terminator: ETX, Prefix: "\x02"},
 		{Terminator: None}, {Prefix: "XY"}, {Terminator: TAB, Gap: time.Second}}
 	f.Fuzz(func(t *testing.T, in []byte, cut uint16, kind byte) {

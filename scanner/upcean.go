@@ -15,7 +15,7 @@ func (d *decoder) upcean() {
 	if i := strings.IndexAny(main, "]|"); i >= 0 {
 		main, beside = main[:i], main[i:]
 	}
-	if d.id.aim == '1' && len(main) == 2 || d.id.aim == '2' && len(main) == 5 {
+	if gs1.IsAddOn(main) && (d.id.aim == '1' || d.id.aim == '2') {
 		d.AddOn, d.Kind = main, Other
 		d.problem(CodeLength, "an add-on without the EAN or UPC beside it")
 		return
