@@ -11,7 +11,6 @@ package gs1
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // GTIN is a Global Trade Item Number in its 14-digit form, filled with leading
@@ -105,9 +104,9 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // IsCoupon reports whether a number in an EAN or UPC symbol is that of a
 // coupon, by its GS1 prefix: 05 (UPC number system 5), 981 to 984 and 99.
 func (g GTIN) IsCoupon() bool {
-	if len(g) != 14 || strings.HasPrefix(string(g), "000000") { // a GTIN-8 has prefixes of its own
+	if len(g) != 14 || g[0] != '0' {
 		return false
 	}
-	p := string(g[1:4])
-	return g[0] == '0' && ((p >= "050" && p <= "059") || (p >= "981" && p <= "984") || p >= "990")
+	p := g[1:4] // the GS1 prefix; 000 in a GTIN-8, which has prefixes of its own
+	return p >= "050" && p <= "059" || p >= "981" && p <= "984" || p >= "990"
 }

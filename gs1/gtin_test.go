@@ -106,7 +106,10 @@ func TestCouponPrefix(t *testing.T) {
 		"0512345678900":  true, // the same as EAN-13
 		"9923456789018":  true, // GS1 prefix 99
 		"9812345678903":  true, // 981 to 984: common currency
-		"9800000000007":  false,
+		"9842345678900":  true,
+		"9852345678900":  false,
+		"9800000000007":  false, // a refund receipt
+		"0602345678900":  false,
 		"036000291452":   false,
 		"9780201379624":  false,
 		"5012345678900":  false, // GS1 UK, not number system 5

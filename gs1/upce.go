@@ -90,7 +90,7 @@ func CompressUPCA(upca string) (upce string, ok bool) {
 		six = maker[:3] + item[3:] + "3"
 	case maker[4] == '0' && item[:4] == "0000":
 		six = maker[:4] + item[4:] + "4"
-	case maker[4] != '0' && item[:4] == "0000" && item[4] >= '5':
+	case item[:4] == "0000" && item[4] >= '5':
 		six = maker + item[4:]
 	default:
 		return "", false

@@ -75,6 +75,8 @@ func TestDecodeDigits(t *testing.T) {
 		{"EMP-1234", Options{}, "UNKNOWN EMP-1234 - - other -"},
 		{"", Options{}, "UNKNOWN - - - other empty"},
 		{"0360\x00291452", Options{}, "UNKNOWN - - - other not-text"},
+		{"00512345678900", Options{}, "ITF 00512345678900 00512345678900 - item -"}, // no coupon comes in ITF
+		{"A\u0081B", Options{}, "UNKNOWN - - - other not-text"},
 		{"\xff\xfe\x81", Options{}, "UNKNOWN - - - other not-text"},
 		{"Grüße, 你好", Options{}, "UNKNOWN Grüße, 你好 - - other -"},
 	})
