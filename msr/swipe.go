@@ -1,9 +1,13 @@
 // Package msr makes swipes of what magnetic-stripe readers and keypads send:
-// ISO/IEC 7813 tracks, and numbers keyed in. Of a card only the number lives
-// on, as a tid.TID, with the state of its tracks; name, expiry and discretionary
-// data are never kept, and every buffer is cleared.
+// the tracks of ISO/IEC 7813, and numbers keyed in.
 //
-// Names are those of UnifiedPOS.
+// Of a card only its number lives on, as a [tid.TID], with the states of its
+// tracks. Name, expiry, service code and discretionary data are never kept, and
+// every buffer is cleared as soon as it was read. A [Framer] cuts what a serial
+// reader sends into frames, a [Reader] makes a [Swipe] of a frame, a [Keypad]
+// makes one of keys. None of them does I/O or looks at a clock.
+//
+// The words for what is wrong with a track are those of UnifiedPOS.
 package msr
 
 import "posd/tid"
@@ -18,22 +22,56 @@ const (
 	TrackError TrackStatus = "error" // Code says why
 )
 
+// What is wrong with a track.
+const (
+	CodeStartSentinel = "start-sentinel" // it does not begin as a track
+	CodeEndSentinel   = "end-sentinel"   // it breaks off
+	CodeParity        = "parity"         // a character that its code does not have
+	CodeLRC           = "LRC"            // the longitudinal redundancy check is wrong or missing
+	CodeLength        = "length"         // longer than ISO/IEC 7811 allows
+	CodeReaderError   = "reader-error"   // the reader says that it could not read it
+)
+
+// Why a swipe has no TID.
+const (
+	CodeBlank           = "blank"             // nothing on any track
+	CodeUnreadable      = "unreadable"        // no track could be read
+	CodeTracksDisagree  = "tracks-disagree"   // tracks 1 and 2 carry two numbers
+	CodePaymentCardsOff = "payment-cards-off" // a payment card, which the configuration forbids to read
+	CodeLicence         = "licence"           // a driver's licence or identity card
+	CodeNotATID         = "not-a-tid"         // a number, or none, that the shop's rules do not read
+	CodeNotConfigured   = "not-configured"    // the rules lack something: see Reason
+)
+
+// The forms of a card.
+const (
+	FormBank  = "B"     // ISO/IEC 7813, format code B
+	FormAAMVA = "AAMVA" // licences and identity cards of North America
+	FormOther = "other"
+)
+
+// The sources of a swipe.
+const (
+	SourceCard   = "card"
+	SourceKeypad = "keypad"
+)
+
 // Track is the state of one track of a card.
 type Track struct {
 	Number int         `json:"track"` // 1 to 3
 	Status TrackStatus `json:"status"`
-	Code   string      `json:"code,omitempty"`
+	Code   string      `json:"code,omitempty"` // of an error: CodeStartSentinel and so on
 }
 
 // Swipe is a card that was swiped, or a number that was keyed in.
 type Swipe struct {
-	Source string  // "card" or "keypad"
-	Tracks []Track // of a card
-	Form   string  // of a card: "B" (bank, ISO/IEC 7813), "AAMVA", "other", or "" if unreadable
-	TID    tid.TID // zero if there is none; whoever takes the swipe wipes it
-	Code   string  // why there is none
-	Reason string  // the same for people, without a digit
+	Source string  `json:"source"`           // SourceCard or SourceKeypad
+	Tracks []Track `json:"tracks,omitempty"` // of a card: tracks 1 to 3
+	Form   string  `json:"form,omitempty"`   // of a card; "" if no track could be read
+	TID    tid.TID `json:"-"`                // zero if there is none; whoever takes the swipe wipes it
+	Code   string  `json:"code,omitempty"`   // why there is none: CodeBlank and so on
+	Reason string  `json:"reason,omitempty"` // the same for people, without a digit of the number
 }
 
-// Last4 gives the last four digits of the number, or "".
+// Last4 gives the last four digits of the number, or "" if there is no TID.
 func (s Swipe) Last4() string { return s.TID.Last4() }

@@ -9,8 +9,8 @@ import (
 var (
 	// ErrNotATID: it is not a number of the kinds that were asked for.
 	ErrNotATID = errors.New("not a number that is read here")
-	// ErrNotConfigured: the shop does not read numbers of this kind.
-	ErrNotConfigured = errors.New("numbers of this kind are not read in this shop")
+	// ErrNotConfigured: a payment card in a shop that reads none.
+	ErrNotConfigured = errors.New("payment cards are not read in this shop")
 	// ErrRefused: a label looks like a payment card in a shop that reads none.
 	// It must not become a line either.
 	ErrRefused = errors.New("this looks like the number of a payment card, and payment cards are not read in this shop")
@@ -51,7 +51,7 @@ func checkPayment(pan []byte) error {
 func NewLoyalty(issuer string, number []byte) (TID, error) {
 	defer clear(number)
 	if err := CheckIssuer(issuer); err != nil {
-		return TID{}, fmt.Errorf("%w: %v", ErrNotConfigured, err)
+		return TID{}, err
 	}
 	if err := checkLoyalty(number); err != nil {
 		return TID{}, err
@@ -88,7 +88,7 @@ func NewPhone(country string, number []byte) (TID, error) {
 	defer clear(number)
 	p, ok := plans[country]
 	if !ok {
-		return TID{}, fmt.Errorf("%w: telephone numbers of this country are not known", ErrNotConfigured)
+		return TID{}, errors.New("the telephone numbers of the configured country are not known")
 	}
 	if !allDigits(number) {
 		return TID{}, notATID("a telephone number is keyed in as digits only")

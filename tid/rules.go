@@ -1,9 +1,6 @@
 package tid
 
-import (
-	"fmt"
-	"regexp"
-)
+import "regexp"
 
 // Rules is what a shop reads as TIDs.
 type Rules struct {
@@ -26,7 +23,7 @@ func (r Rules) FromCard(digits []byte) (TID, error) {
 		return TID{}, err
 	}
 	if !r.Payment {
-		return TID{}, fmt.Errorf("%w: payment cards", ErrNotConfigured)
+		return TID{}, ErrNotConfigured
 	}
 	return NewPayment(digits)
 }
