@@ -1,0 +1,96 @@
+package drivers
+
+import (
+	"encoding/base64"
+	"time"
+	"unicode/utf8"
+
+	"posd/gs1"
+	"posd/msr"
+	"posd/scanner"
+)
+
+// The types of event.
+const (
+	EventScan  = "scan"
+	EventSwipe = "swipe"
+	EventKey   = "key-entry"
+	EventError = "error"
+)
+
+// Event is a reading in JSON, as "posd decode" prints it: of a number no more
+// than its last four digits.
+type Event struct {
+	Type string  `json:"type"`
+	At   float64 `json:"at"` // seconds since the recording's start, when the last byte was read
+
+	Data       string            `json:"data,omitempty"`        // UnifiedPOS ScanData, if it is UTF-8
+	DataBase64 string            `json:"data_base64,omitempty"` // if it is not
+	Label      string            `json:"label,omitempty"`
+	Symbology  scanner.Symbology `json:"symbology,omitempty"`
+	GTIN       gs1.GTIN          `json:"gtin,omitempty"`
+	AddOn      string            `json:"add_on,omitempty"`
+
+	Source string      `json:"source,omitempty"` // of a swipe: card
+	Form   string      `json:"form,omitempty"`
+	Tracks []msr.Track `json:"tracks,omitempty"`
+	Action string      `json:"action,omitempty"` // of a key-entry: number, clear, timeout, close
+	Last4  string      `json:"last4,omitempty"`
+
+	Kind   string     `json:"kind,omitempty"`   // of a scan: item, coupon, other; of a number: payment, loyalty, phone
+	Error  *ReadError `json:"error,omitempty"`  // what is wrong with a scan or number that was delivered all the same
+	Code   string     `json:"code,omitempty"`   // of an error
+	Reason string     `json:"reason,omitempty"` // of an error
+}
+
+// Failed reports whether the event tells of something that could not be read
+// as it should.
+func (e Event) Failed() bool { return e.Type == EventError || e.Error != nil }
+
+// problem gives what is wrong with a reading, nil for a good one.
+func (r Reading) problem() *ReadError {
+	switch {
+	case r.Err != nil:
+		return r.Err
+	case r.Scan != nil && r.Scan.Problem != nil:
+		return &ReadError{r.Scan.Problem.Code, r.Scan.Problem.Reason}
+	case r.Swipe != nil && r.Swipe.TID.IsZero():
+		return &ReadError{r.Swipe.Code, r.Swipe.Reason}
+	}
+	return nil
+}
+
+// Event gives the reading as an event, with times from start.
+func (r Reading) Event(start time.Time) Event {
+	e := Event{At: r.At.Sub(start).Seconds(), Error: r.problem()}
+	switch {
+	case r.Err != nil:
+		e.Type, e.Code, e.Reason, e.Error = EventError, r.Err.Code, r.Err.Reason, nil
+	case r.Scan != nil:
+		e.scan(r.Scan)
+	case r.Swipe != nil:
+		e.swipe(r.Swipe)
+	case r.Key != nil:
+		e.Type, e.Action = EventKey, string(r.Key.Kind)
+	}
+	return e
+}
+
+func (e *Event) scan(s *scanner.Scan) {
+	e.Type, e.Label, e.Symbology, e.GTIN, e.AddOn, e.Kind = EventScan, s.Label, s.Symbology, s.GTIN, s.AddOn, string(s.Kind)
+	if utf8.Valid(s.Data) {
+		e.Data = string(s.Data)
+	} else {
+		e.DataBase64 = base64.StdEncoding.EncodeToString(s.Data)
+	}
+}
+
+func (e *Event) swipe(s *msr.Swipe) {
+	e.Type, e.Source, e.Form, e.Tracks, e.Last4 = EventSwipe, s.Source, s.Form, s.Tracks, s.Last4()
+	if s.Source == msr.SourceKeypad {
+		e.Type, e.Action = EventKey, "number"
+	}
+	if !s.TID.IsZero() {
+		e.Kind = s.TID.Kind().String()
+	}
+}

@@ -1,0 +1,177 @@
+package hid
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+	"testing"
+)
+
+// scannerHex is the descriptor of a HID POS scanner as Honeywell's USB
+// Interfaces User's Guide lays its report out: id 2, count, three AIM bytes, 56
+// of data, two of the vendor, and the continued flag.
+const scannerHex = `05 8C 09 02 A1 01 09 12 A1 02 85 02 15 00 26 FF 00 75 08 95 01 05 01 09 3B 81 02
+	05 8C 09 FB 81 02 09 FC 81 02 09 FD 81 02 95 38 09 FE 82 02 01 06 66 FF 95 02 09 04 81 02
+	05 8C 25 01 75 01 95 01 09 FF 81 02 75 07 81 03 C0 C0`
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestScannerDescriptor(t *testing.T) {
+	d, err := Parse(unhex(t, scannerHex))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Application(0x8c0002) || d.Application(0x8c0012) || !d.Numbered {
+		t.Errorf("application: %+v", d)
+	}
+	for _, c := range []struct {
+		usage Usage
+		want  Slot
+	}{
+		{0x01003b, Slot{2, 0, 8, 1}},
+		{0x8c00fb, Slot{2, 8, 8, 1}},
+		{0x8c00fc, Slot{2, 16, 8, 1}},
+		{0x8c00fd, Slot{2, 24, 8, 1}},
+		{0x8c00fe, Slot{2, 32, 8, 56}},
+		{0xff660004, Slot{2, 480, 8, 2}},
+		{0x8c00ff, Slot{2, 496, 1, 1}},
+	} {
+		got, ok := d.Input(0x8c0012, c.usage)
+		if !ok || got != c.want {
+			t.Errorf("%s: got %+v, %v; want %+v", c.usage, got, ok, c.want)
+		}
+	}
+	if s, ok := d.Input(0, 0x8c0001); ok {
+		t.Errorf("a usage that is not there is found at %+v", s)
+	}
+	if s, ok := d.Input(0x8c0013, 0x8c00fe); ok {
+		t.Errorf("a usage is found in a collection that is not there, at %+v", s)
+	}
+}
+
+func TestReports(t *testing.T) {
+	d, err := Parse(unhex(t, scannerHex))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := make([]byte, 64)
+	copy(report, "\x02\x03]E0abc")
+	report[63] = 0x81
+	id, data := d.Split(report)
+	text, _ := d.Input(0, 0x8c00fe)
+	more, _ := d.Input(0, 0x8c00ff)
+	if b := text.Bytes(data); id != 2 || len(b) != 56 || !bytes.HasPrefix(b, []byte("abc\x00")) {
+		t.Errorf("id %d, data %q", id, b)
+	}
+	if v, ok := more.Value(data, 0); v != 1 || !ok {
+		t.Errorf("flag %d, %v", v, ok)
+	}
+	if _, ok := more.Value(data[:62], 0); ok {
+		t.Error("a flag is read beyond the report")
+	}
+	if b := text.Bytes(data[:6]); string(b) != "ab" {
+		t.Errorf("of a short report: %q", b)
+	}
+	if b := text.Bytes(data[:4]); b != nil {
+		t.Errorf("of a report that ends before: %q", b)
+	}
+	if _, ok := text.Value(data, 56); ok {
+		t.Error("a value beyond the count is read")
+	}
+}
+
+func TestUsagesOfOneField(t *testing.T) {
+	// Usage minimum and maximum, then the last usage for the rest; a usage that
+	// brings its page; a page that comes after its usage.
+	d, err := Parse(unhex(t, `19 FB 29 FD 05 8C 75 08 95 05 81 02 0B 3B 00 01 00 95 01 81 02`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for usage, want := range map[Usage]Slot{
+		0x8c00fb: {0, 0, 8, 1},
+		0x8c00fc: {0, 8, 8, 1},
+		0x8c00fd: {0, 16, 8, 3},
+		0x01003b: {0, 40, 8, 1},
+	} {
+		if got, ok := d.Input(0, usage); !ok || got != want {
+			t.Errorf("%s: got %+v, %v; want %+v", usage, got, ok, want)
+		}
+	}
+	if u, ok := d.Fields[0].UsageAt(4); u != 0x8c00fd || !ok {
+		t.Errorf("the fifth value is %s, %v", u, ok)
+	}
+}
+
+func TestPushPopAndKinds(t *testing.T) {
+	// An output and a feature report count for themselves; pop brings size back.
+	d, err := Parse(unhex(t, `05 8C 75 08 95 02 A4 75 01 91 02 B4 09 FE 81 02 B1 02 FE 02 00 AA BB`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Fields) != 3 || d.Fields[0].Size != 1 || d.Fields[0].Kind != Output || d.Fields[1].Size != 8 || d.Fields[1].Offset != 0 || d.Fields[2].Kind != Feature {
+		t.Errorf("%+v", d.Fields)
+	}
+}
+
+func TestLies(t *testing.T) {
+	for name, c := range map[string]struct{ descriptor, say string }{
+		"cut off":             {"05", "beyond"},
+		"long item cut off":   {"FE 05 00 01", "beyond"},
+		"long item head":      {"FE 05", "beyond"},
+		"collections open":    {"A1 01", "not ended"},
+		"end without begin":   {"C0", "not begun"},
+		"pop without push":    {"B4", "without a push"},
+		"too deep":            {strings.Repeat("A1 01 ", 65), "collections"},
+		"too many pushes":     {strings.Repeat("A4 ", 65), "pushes"},
+		"report id 0":         {"85 00", "report id"},
+		"huge value":          {"76 01 01", "bits"},
+		"huge count":          {"97 FF FF FF FF", "values"},
+		"huge report":         {"76 00 01 96 01 02 81 02", "longer than"},
+		"many small reports":  {"75 08 96 FF 3F 81 02 81 02", "longer than"},
+		"page of 32 bits":     {"07 00 00 01 00", "usage page"},
+		"backward range":      {"19 05 29 04", "range"},
+		"huge range":          {"19 00 2B FF FF FF FF", "range"},
+		"range without start": {"29 04", "without a minimum"},
+		"usages without end":  {strings.Repeat("09 01 ", 1025), "usages"},
+		"too long":            {strings.Repeat("05 01 ", 2049), "bytes"},
+	} {
+		if _, err := Parse(unhex(t, c.descriptor)); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: got %v, want %q", name, err, c.say)
+		}
+	}
+}
+
+func FuzzDescriptor(f *testing.F) {
+	f.Add(unhex(f, scannerHex), []byte("\x02\x03]E0abc"))
+	f.Add(unhex(f, `19 FB 29 FD 05 8C 75 08 95 05 81 02`), []byte{})
+	f.Add(unhex(f, strings.Repeat("A1 01 ", 64)+strings.Repeat("C0 ", 64)), []byte{1})
+	f.Fuzz(func(t *testing.T, descriptor, report []byte) {
+		d, err := Parse(descriptor)
+		if err != nil {
+			return
+		}
+		_, data := d.Split(report)
+		for _, field := range d.Fields {
+			if end := field.Offset + field.Size*field.Count; end > maxReportBits {
+				t.Fatalf("a field ends at bit %d", end)
+			}
+			for i, u := range field.Usages {
+				s, ok := d.Input(0, u)
+				if !ok {
+					continue
+				}
+				if b := s.Bytes(data); len(b) > len(data) || len(b) > s.Count {
+					t.Fatalf("%d bytes of a report of %d", len(b), len(data))
+				}
+				s.Value(data, i)
+			}
+		}
+	})
+}
