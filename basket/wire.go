@@ -102,6 +102,9 @@ func CheckHeader(transaction, businessDate, operator string) error {
 	if !isText(transaction) || !isText(operator) {
 		return fmt.Errorf("transaction and operator must be printable text of at most %d bytes", MaxText)
 	}
+	if HoldsCardNumber(operator) {
+		return errors.New("operator holds what looks like a card number")
+	}
 	if _, err := time.Parse(time.DateOnly, businessDate); businessDate != "" && err != nil {
 		return errors.New("business_date must be YYYY-MM-DD")
 	}

@@ -3,6 +3,7 @@ package lane
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"posd/basket"
 	"posd/scanner"
@@ -61,10 +62,5 @@ func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
 		}
 	}
 	digits = strings.NewReplacer(" ", "", "-", "").Replace(s.Label)
-	for _, pattern := range l.cfg.Rules.Loyalty {
-		if whole := pattern.FindString(digits); whole != "" && whole == digits {
-			return digits, true
-		}
-	}
-	return digits, basket.PersonNumber(string(s.Symbology), s.Label)
+	return digits, l.cfg.Rules.IsLoyalty([]byte(digits)) || newLine(0, time.Time{}, "", s, basket.Item).PersonNumber()
 }

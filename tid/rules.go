@@ -16,7 +16,7 @@ type Rules struct {
 // It wipes digits.
 func (r Rules) FromCard(digits []byte) (TID, error) {
 	defer clear(digits)
-	if r.isLoyalty(digits) {
+	if r.IsLoyalty(digits) {
 		return NewLoyalty(r.Issuer, digits)
 	}
 	if err := checkPayment(digits); err != nil {
@@ -34,7 +34,7 @@ func (r Rules) FromCard(digits []byte) (TID, error) {
 func (r Rules) FromKeypad(digits []byte) (TID, error) {
 	defer clear(digits)
 	switch {
-	case r.isLoyalty(digits):
+	case r.IsLoyalty(digits):
 		return NewLoyalty(r.Issuer, digits)
 	case r.Country == "":
 		return TID{}, notATID("no loyalty number, and telephone numbers are not read in this shop")
@@ -49,7 +49,7 @@ func (r Rules) FromKeypad(digits []byte) (TID, error) {
 func (r Rules) FromLabel(digits []byte) (TID, error) {
 	defer clear(digits)
 	switch {
-	case r.isLoyalty(digits):
+	case r.IsLoyalty(digits):
 		return NewLoyalty(r.Issuer, digits)
 	case len(digits) < 13 || checkPayment(digits) != nil:
 		return TID{}, notATID("neither a loyalty number nor a card number")
@@ -59,8 +59,9 @@ func (r Rules) FromLabel(digits []byte) (TID, error) {
 	return NewPayment(digits)
 }
 
-// isLoyalty reports whether a pattern matches the whole number.
-func (r Rules) isLoyalty(digits []byte) bool {
+// IsLoyalty reports whether a loyalty pattern matches the whole number. It
+// leaves digits as they are.
+func (r Rules) IsLoyalty(digits []byte) bool {
 	for _, pattern := range r.Loyalty {
 		// Of the alternatives of a pattern the longest counts: the first one
 		// may match a part of the number only.
