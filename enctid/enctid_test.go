@@ -71,6 +71,29 @@ func TestEpochSealsTheWireForm(t *testing.T) {
 	}
 }
 
+func TestParseRefuses(t *testing.T) {
+	short := append([]byte{Version1}, make([]byte, Size-1)...)
+	long := append([]byte{Version1}, make([]byte, SizeWithEnc-1)...)
+	long[21] = 1
+	change := func(b []byte, i int, c byte) []byte { b = bytes.Clone(b); b[i] = c; return b }
+	for name, b := range map[string][]byte{
+		"nothing": nil, "a header": short[:22], "one byte less": short[:81], "one byte more": long[:83],
+		"long, one byte less": long[:SizeWithEnc-1], "long, one byte more": append(bytes.Clone(long), 0),
+		"version 0": change(short, 0, 0), "version 2": change(short, 0, 2),
+		"short with the flag": change(short, 21, 1), "long without": change(long, 21, 0),
+		"unknown flag": change(short, 21, 2), "unknown flag in long": change(long, 21, 3),
+	} {
+		if m, err := Parse(b); err != ErrRejected || m.Box != nil {
+			t.Errorf("%s: error is %v, want ErrRejected and nothing else", name, err)
+		}
+	}
+	for _, b := range [][]byte{short, long} {
+		if _, err := Parse(b); err != nil {
+			t.Errorf("%d bytes: %v", len(b), err)
+		}
+	}
+}
+
 func TestWithEncRefuses(t *testing.T) {
 	e, err := NewEpoch(testKey(t, 1), lane7)
 	if err != nil {
@@ -185,7 +208,7 @@ func seal(t testing.TB, s *Sealer) Sealed {
 
 func TestSealerRotates(t *testing.T) {
 	key, other := testKey(t, 1), testKey(t, 2)
-	sameID := PublicKey{ID: 1, Key: other.Key}
+	sameID, sameKey := PublicKey{ID: 1, Key: other.Key}, PublicKey{ID: 2, Key: key.Key}
 	for name, c := range map[string]struct {
 		do   func(t *testing.T, s *Sealer)
 		want bool // a new epoch
@@ -196,6 +219,7 @@ func TestSealerRotates(t *testing.T) {
 		"Rotate":         {func(_ *testing.T, s *Sealer) { s.Rotate() }, true},
 		"the same key":   {func(t *testing.T, s *Sealer) { setKey(t, s, key) }, false},
 		"another key":    {func(t *testing.T, s *Sealer) { setKey(t, s, other) }, true},
+		"a new number":   {func(t *testing.T, s *Sealer) { setKey(t, s, sameKey) }, true},
 		"a changed key":  {func(t *testing.T, s *Sealer) { setKey(t, s, sameID) }, true},
 		"255 more uses":  {func(t *testing.T, s *Sealer) { uses(t, s, MaxUses-1) }, true},
 		"254 more uses":  {func(t *testing.T, s *Sealer) { uses(t, s, MaxUses-2) }, false},
@@ -249,7 +273,9 @@ func TestSealerDropsAnIdleEpoch(t *testing.T) {
 		s := newSealer(t)
 		setKey(t, s, key)
 		seal(t, s)
+		s.mu.Lock()
 		e := s.epoch
+		s.mu.Unlock()
 		time.Sleep(MaxAge)
 		synctest.Wait()
 		s.mu.Lock()

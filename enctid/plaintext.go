@@ -25,7 +25,7 @@ func digitsAllowed(k tid.Kind) (least, most int) {
 	case tid.Loyalty:
 		return 8, tid.MaxDigits
 	case tid.Phone:
-		return 6, 15
+		return 7, 15
 	}
 	return 1, 0
 }

@@ -359,6 +359,10 @@ func (b *buffered) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Deadlines of writes are not for what is buffered: TLS sets one when it closes.
+func (b *buffered) SetWriteDeadline(time.Time) error { return nil }
+func (b *buffered) SetDeadline(t time.Time) error    { return b.SetReadDeadline(t) }
+
 func (b *buffered) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

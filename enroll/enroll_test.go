@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -100,6 +101,18 @@ func TestEnrollRefusals(t *testing.T) {
 				t.Error("the secret went to a server that the token does not pin")
 			}
 		})
+	}
+}
+
+// The POS main computer of another shop has a good server certificate, but must
+// not get to see a lane's token.
+func TestFirstContactIsWithCentralOnly(t *testing.T) {
+	c := newCentral(t)
+	c.creds = issue(t, c.ca, Leaf{Name: shop12})
+	url := serve(t, OperationsConfig(c.creds, Name{Role: Lane}), c)
+	_, err := Enroll(t.Context(), url, c.token(lane7), Lane, identityDir(t))
+	if !errors.Is(err, ErrWrongName) || c.count() != 0 {
+		t.Errorf("error is %v after %d requests", err, c.count())
 	}
 }
 
@@ -248,7 +261,7 @@ func TestOddServers(t *testing.T) {
 		"web page":    {func(w http.ResponseWriter) { w.Write([]byte("<html>welcome")) }, "not what a central sends"},
 		"no content":  {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, "204"},
 		"proxy error": {func(w http.ResponseWriter) { http.Error(w, "bad gateway", http.StatusBadGateway) }, "502 Bad Gateway"},
-		"endless":     {func(w http.ResponseWriter) { w.Write(make([]byte, 10*maxAnswer)) }, "not what a central sends"},
+		"endless":     {func(w http.ResponseWriter) { w.Write(append(bytes.Repeat([]byte(" "), 2*maxAnswer), "{}"...)) }, "not what a central sends"},
 		"empty":       {func(w http.ResponseWriter) {}, "not what a central sends"},
 	} {
 		central := startCentral(t)

@@ -78,7 +78,7 @@ func TestRenewalAtTwoThirdsOfLife(t *testing.T) {
 			begin := before.NotBefore
 			passes(time.Until(begin.Add(20*oneDay - time.Minute)))
 			if !r.leaf().Equal(before) || r.count() != life {
-				t.Fatalf("life %d: renewed before two thirds", life)
+				t.Fatalf("life %d: renewed before two thirds, or %d requests: %+v %s", life, r.count(), r.renewer.Status(), r.log.String())
 			}
 			passes(13 * time.Hour)
 			if r.leaf().Equal(before) {
@@ -119,7 +119,7 @@ func TestRenewalAfterTheEnd(t *testing.T) {
 		}
 		r.pipe.away.Store(false)
 		passes(3 * time.Hour)
-		if r.leaf().Equal(before) || r.renewer.Status().Err != nil {
+		if st := r.renewer.Status(); r.leaf().Equal(before) || st.Err != nil || st.Failures != 0 {
 			t.Errorf("29 days after the end: %+v", r.renewer.Status())
 		}
 		// What central had signed for that key has ended as well meanwhile. It
@@ -221,6 +221,22 @@ func TestRenewalWithAWrongClock(t *testing.T) {
 			}
 		})
 	}
+}
+
+// With a clock that is far ahead each new certificate is due at once: central is
+// not to be asked all the time for that.
+func TestRenewalWithAClockFarAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startRenewal(t)
+		passes(30 * oneDay)
+		r.ahead = -25 * oneDay
+		r.run(t)
+		passes(oneDay)
+		r.stop()
+		if n := r.count(); n < 2 || n > 25 {
+			t.Errorf("%d requests in a day", n)
+		}
+	})
 }
 
 func TestSpoiltRenewals(t *testing.T) {

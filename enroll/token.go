@@ -74,7 +74,7 @@ func ParseToken(s string) (Token, error) {
 	if len(s) != tokenLength {
 		return Token{}, fmt.Errorf("parse token: it has %d characters, not %d: copy it whole", len(s), tokenLength)
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(b) != tokenSize || !bytes.Equal(checksum(b[:tokenSize-checksumSize]), b[tokenSize-checksumSize:]) {
 		return Token{}, errors.New("parse token: its checksum is wrong: there is a typing error in it, copy it again")
 	}

@@ -77,10 +77,13 @@ func (k Key) Public() []byte {
 
 const redacted = "Key(redacted)"
 
-func (k Key) String() string             { return redacted }
-func (k Key) GoString() string           { return redacted }
+// Format tells nothing, under every verb.
 func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
-func (k Key) LogValue() slog.Value       { return slog.StringValue(redacted) }
+
+// LogValue tells nothing.
+func (k Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText refuses: a key is written out by Seed alone.
 func (k Key) MarshalText() ([]byte, error) {
 	return nil, errors.New("an EncTID private key is not to be written out")
 }

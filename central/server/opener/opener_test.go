@@ -234,7 +234,7 @@ func TestJunkEncIsRejected(t *testing.T) {
 }
 
 // sealRaw seals any plaintext, as a lane that does not keep to the rules could.
-func sealRaw(t testing.TB, k PrivateKey, plain []byte) []byte {
+func sealRaw(t testing.TB, k PrivateKey, b enctid.Binding, plain []byte) []byte {
 	t.Helper()
 	kem, kdf, suite := enctid.Suite()
 	pub, err := kem.NewPublicKey(k.Key.Public())
@@ -242,7 +242,7 @@ func sealRaw(t testing.TB, k PrivateKey, plain []byte) []byte {
 		t.Fatal(err)
 	}
 	e := enctid.EpochID{9}
-	enc, sender, err := hpke.NewSender(pub, kdf, suite, enctid.Info(k.ID, e, lane7))
+	enc, sender, err := hpke.NewSender(pub, kdf, suite, enctid.Info(k.ID, e, b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,15 +252,13 @@ func sealRaw(t testing.TB, k PrivateKey, plain []byte) []byte {
 	}
 	head := []byte{enctid.Version1, byte(k.ID >> 24), byte(k.ID >> 16), byte(k.ID >> 8), byte(k.ID)}
 	head = append(append(append(head, e[:]...), 1), enc...)
-	return aead.Seal(head, nil, plain, enctid.AppendAAD(nil, k.ID, e, lane7, context))
+	return aead.Seal(head, nil, plain, enctid.AppendAAD(nil, k.ID, e, b, context))
 }
 
 func TestBadPlaintextIsRejected(t *testing.T) {
 	k := newKey(t, 7)
-	good := make([]byte, enctid.PlaintextSize)
-	good[0], good[1] = byte(tid.Payment), byte(len(pan))
-	copy(good[2:], pan)
-	if c, err := newOpener(t, 2, k).Open(sealRaw(t, k, good), lane7, context); err != nil || digitsOf(c) != pan {
+	good := goodPlaintext()
+	if c, err := newOpener(t, 2, k).Open(sealRaw(t, k, lane7, good), lane7, context); err != nil || digitsOf(c) != pan {
 		t.Fatalf("the good plaintext does not open: %v", err)
 	}
 	change := func(i int, c byte) []byte { b := bytes.Clone(good); b[i] = c; return b }
@@ -279,11 +277,49 @@ func TestBadPlaintextIsRejected(t *testing.T) {
 		"33 bytes":      append(bytes.Clone(good), 0),
 	} {
 		o := newOpener(t, 2, k)
-		_, err := o.Open(sealRaw(t, k, plain), lane7, context)
+		_, err := o.Open(sealRaw(t, k, lane7, plain), lane7, context)
 		wantError(t, name, ErrRejected, err)
 		if len(o.lanes) != 0 {
 			t.Errorf("%s: the epoch was remembered", name)
 		}
+	}
+}
+
+func goodPlaintext() []byte {
+	b := make([]byte, enctid.PlaintextSize)
+	b[0], b[1] = byte(tid.Payment), byte(len(pan))
+	copy(b[2:], pan)
+	return b
+}
+
+// Names that cannot come from a certificate are refused before anything else.
+func TestBadBindingIsRejected(t *testing.T) {
+	k := newKey(t, 7)
+	for _, b := range []enctid.Binding{{Tenant: "acme"}, {Lane: "s12/lane-7"}, {Tenant: "acme", Lane: strings.Repeat("x", 256)}} {
+		_, err := newOpener(t, 2, k).Open(sealRaw(t, k, b, goodPlaintext()), b, context)
+		wantError(t, fmt.Sprintf("%+v", b), ErrRejected, err)
+	}
+}
+
+// A key may be destroyed while one of its EncTIDs is being opened.
+func TestNothingIsRememberedForADestroyedKey(t *testing.T) {
+	k := newKey(t, 7)
+	o := newOpener(t, 2, k)
+	_, long := sealOne(t, k, lane7)
+	m, err := enctid.Parse(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := o.aead(m, lane7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.SetKeys([]PrivateKey{{ID: 7, State: Destroyed}}); err != nil {
+		t.Fatal(err)
+	}
+	o.remember(m, lane7, aead)
+	if len(o.lanes) != 0 {
+		t.Error("the epoch is remembered")
 	}
 }
 
@@ -461,6 +497,9 @@ func TestKeyDoesNotShowItself(t *testing.T) {
 	if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{0x5a}, SeedSize)) {
 		t.Errorf("Seed gives %d bytes, %v", len(got), err)
 	}
+	if got := fmt.Sprintf("%v %+v %s %x", k, PrivateKey{7, Sealing, k}, k, k); got != "Key(redacted) {ID:7 State:sealing Key:Key(redacted)} Key(redacted) Key(redacted)" {
+		t.Errorf("a key prints as %s", got)
+	}
 	type hidden struct{ k PrivateKey }
 	for _, v := range []any{k, &k, PrivateKey{1, Sealing, k}, hidden{PrivateKey{1, Sealing, k}}, []Key{k}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%b", "%o"} {
@@ -501,7 +540,7 @@ func FuzzOpen(f *testing.F) {
 	short, long := sealOne(f, k, lane7)
 	f.Add(short)
 	f.Add(long)
-	f.Add(sealRaw(f, k, []byte("short")))
+	f.Add(sealRaw(f, k, lane7, []byte("short")))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		c, err := o.Open(wire, lane7, context)
