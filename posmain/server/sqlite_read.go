@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -64,8 +65,11 @@ func scanLogged(tx *sql.Tx, rows *sql.Rows) (Logged, error) {
 	}
 	g.Body, g.LoggedAt = body, instant(at)
 	var err error
-	if g.Basket, err = basket.Parse(body); err != nil || g.Basket.Revision == 1 {
-		return g, err
+	if g.Basket, err = basket.Parse(body); err != nil {
+		return g, fmt.Errorf("read log: a basket in it was changed: %w", err)
+	}
+	if g.Basket.Revision == 1 {
+		return g, nil
 	}
 	g.Earlier, err = earlier(tx, n, g.Basket)
 	return g, err
