@@ -40,6 +40,20 @@ func pending(r *rig) {
 	}
 }
 
+func epochAgain(r *rig) {
+	id := r.open(basket.Sale)
+	r.swipe(id, 1, identity.Loyalty, time.Hour) // waits all the while
+	s := r.swipe(id, 2, identity.Payment, time.Hour)
+	r.answer(id, 2, resolved(2))
+	s.Swipe = 3
+	r.ok(r.AppendIdentity(ctx, s, 0))
+	r.again()
+	p := r.waiting()
+	r.same("number pending", len(p), 2)
+	s.Order = p[1].Order
+	r.same("pending", p[1], s)
+}
+
 func swipeNumbers(r *rig) {
 	id := r.open(basket.Sale)
 	r.swipe(id, 3, identity.Loyalty, 0)

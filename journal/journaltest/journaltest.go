@@ -61,6 +61,7 @@ func Run(t *testing.T, fresh New) {
 		{"training leaves nothing", training},
 		{"the clock is kept", clock},
 		{"identities wait with their EncTID", pending},
+		{"an epoch is used after its EncTIDs were answered", epochAgain},
 		{"swipe numbers are used once", swipeNumbers},
 		{"identities are dropped", dropped},
 		{"an open basket is answered", answerOpen},
