@@ -45,7 +45,8 @@ func parse(body []byte) (basket.Basket, *posmain.Problem) {
 
 // judged are the fields that inspector passes over. The id and the incarnation
 // may be all digits by chance, and basket.Parse holds them to their form; the
-// fields of a line are cardNumberIn's to judge, which knows the symbology.
+// fields of a line are basket.Line.PersonNumber's to judge, which knows the
+// symbology.
 var judged = map[string]bool{"id": true, "incarnation": true, "lines[].upc": true, "lines[].gtin": true, "lines[].data": true}
 
 // secrets are names of fields that have no business in a basket.
@@ -137,7 +138,7 @@ func (in *inspector) name(at string, seen map[string]bool) (string, error) {
 }
 
 func (in *inspector) text(text, at string) error {
-	if _, err := basket.ParseID(text); judged[at] && (at != "id" || err == nil) || !posmain.HoldsCardNumber(text) {
+	if _, err := basket.ParseID(text); judged[at] && (at != "id" || err == nil) || !basket.HoldsCardNumber(text) {
 		return nil
 	}
 	in.at = at
@@ -171,33 +172,13 @@ func cardNumberIn(b basket.Basket) string {
 }
 
 func cardNumberInLine(l basket.Line) string {
-	_, notGTIN := gs1.ParseGTIN(l.GTIN)
-	raw := strings.Replace(string(l.Data), l.UPC, "|", 1)
-	switch things := isForThings(l.Symbology); {
-	case basket.PersonNumber(l.Symbology, l.UPC), tooLong(l.UPC, things) && posmain.HoldsCardNumber(l.UPC):
-		return "upc"
-	case l.GTIN != "" && notGTIN != nil && posmain.HoldsCardNumber(l.GTIN):
+	if l.PersonNumber() {
+		return "upc or data"
+	}
+	if _, err := gs1.ParseGTIN(l.GTIN); l.GTIN != "" && err != nil && basket.HoldsCardNumber(l.GTIN) {
 		return "gtin"
-	case tooLong(raw, things) && posmain.HoldsCardNumber(raw):
-		return "data"
 	}
 	return ""
-}
-
-// isForThings reports whether a symbology (UnifiedPOS spelling) carries GTINs
-// or GS1 element strings, in whose digits a card number can only seem to be.
-func isForThings(symbology string) bool {
-	switch strings.TrimSuffix(symbology, "_S") {
-	case "UPCA", "UPCE", "EAN8", "EAN13", "ITF", "GS1DATABAR", "GS1DATABAR_E", "EAN128", "GS1DATAMATRIX", "GS1QRCODE":
-		return true
-	}
-	return false
-}
-
-// tooLong reports whether text is to be looked at for card numbers: in any case
-// if it is not for things, else if it is a bare number longer than a GTIN.
-func tooLong(text string, things bool) bool {
-	return !things || len(text) > 14 && strings.Trim(text, "0123456789 -") == ""
 }
 
 // shorten keeps a detail readable, whatever it quotes.

@@ -57,7 +57,10 @@ func TestBasketsThatHoldACardNumberAreRefused(t *testing.T) {
 		"within a label":     line("https://pay.example/"+pan, "QRCODE"),
 		"track in a label":   line("%B"+pan+"^DOE/JANE^3012", "PDF417"),
 		"no scheme's number": line("0000000000000000", "Code39"),
-		"posing as an EAN":   line(pan, "EAN13"),
+		"posing as an EAN": func(b *basket.Basket) {
+			line(pan, "EAN13")(b)
+			b.Lines[0].Problem = "an EAN-13 has 13 digits"
+		},
 		"data": func(b *basket.Basket) {
 			line("X", "Code128")(b)
 			b.Lines[0].Data = []byte("]C0" + "X;" + pan)

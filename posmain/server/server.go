@@ -247,7 +247,7 @@ var agent = regexp.MustCompile(`^posd/([A-Za-z0-9.+_-]{1,64})$`)
 
 // software is what a lane says it runs: the version in its User-Agent.
 func software(r *http.Request) string {
-	if m := agent.FindStringSubmatch(r.UserAgent()); m != nil && !posmain.HoldsCardNumber(m[1]) {
+	if m := agent.FindStringSubmatch(r.UserAgent()); m != nil && !basket.HoldsCardNumber(m[1]) {
 		return m[1]
 	}
 	return ""
