@@ -20,6 +20,11 @@ const (
 
 // Renewer renews the certificate of a [Store] before it ends.
 type Renewer struct {
+	// Renewed, if not nil, is called after each renewal. It is the place to
+	// close idle connections, which still show the old certificate. It is set
+	// before Run.
+	Renewed func()
+
 	store *Store
 	log   *slog.Logger
 	call  func(*Credentials) caller
@@ -123,6 +128,9 @@ func (r *Renewer) Renew(ctx context.Context) error {
 		return fmt.Errorf("renew certificate: %w", err)
 	}
 	r.log.Info("certificate renewed", "ends", fresh.Certificate.Leaf.NotAfter)
+	if r.Renewed != nil {
+		r.Renewed()
+	}
 	return nil
 }
 

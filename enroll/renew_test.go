@@ -71,6 +71,8 @@ func passes(d time.Duration) { time.Sleep(d); synctest.Wait() }
 func TestRenewalAtTwoThirdsOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startRenewal(t)
+		renewed := 0
+		r.renewer.Renewed = func() { renewed++ }
 		r.run(t)
 		defer func() { r.stop() }()
 		for life := range 3 {
@@ -85,8 +87,8 @@ func TestRenewalAtTwoThirdsOfLife(t *testing.T) {
 				t.Fatalf("life %d: not renewed at two thirds and 12 h", life)
 			}
 			st := r.renewer.Status()
-			if st.Err != nil || st.Failures != 0 || !st.NotAfter.Equal(r.leaf().NotAfter) || !st.Due.After(time.Now()) {
-				t.Errorf("life %d: status is %+v", life, st)
+			if renewed != life+1 || st.Err != nil || st.Failures != 0 || !st.NotAfter.Equal(r.leaf().NotAfter) || !st.Due.After(time.Now()) {
+				t.Errorf("life %d: %d calls of Renewed, status is %+v", life, renewed, st)
 			}
 		}
 		if !must(Load(r.store.dir)).Current().Certificate.Leaf.Equal(r.leaf()) {
