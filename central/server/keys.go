@@ -35,7 +35,8 @@ type Setup struct {
 	Now    time.Time
 }
 
-func (s Setup) check() error {
+// Check says what is wrong with a setup, if anything.
+func (s Setup) Check() error {
 	if err := (enroll.Name{Tenant: s.Tenant, Role: enroll.Central}).Check(); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func isHostName(h string) bool {
 // Init makes a central in an empty database: its keys, CA and manifest key, all
 // wrapped under kek.
 func Init(ctx context.Context, st store.Store, kek vault.KEK, s Setup) error {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return fmt.Errorf("set up central: %w", err)
 	}
 	i := store.Installation{KEK: kek.ID(), Salt: s.Salt, Hosts: s.Hosts, CreatedAt: s.Now}
