@@ -92,9 +92,20 @@ func (d *device) session(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, p.Wake)
 	defer stop()
 	err = d.read(ctx, p, dec)
-	// What was begun ends here: it is counted, and its bytes are cleared.
-	d.deliver(p, dec.Expire(time.Now().Add(time.Hour)))
+	d.deliver(p, cutOff(dec, time.Now()))
 	return err
+}
+
+// cutOff ends what was begun when a port is closed: it is counted, and its
+// bytes are cleared.
+func cutOff(dec Decoder, now time.Time) []Reading {
+	readings := dec.Expire(now.Add(time.Hour))
+	for i := range readings {
+		if readings[i].At.After(now) {
+			readings[i].At = now
+		}
+	}
+	return readings
 }
 
 // read reads an open port. It returns nil when ctx ends.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"posd/drivers/recording"
+	"posd/scanner"
 	"posd/tid"
 )
 
@@ -17,8 +18,9 @@ const Auto = "auto"
 
 // Replay gives what a driver makes of a recording, in the way a live device is
 // read. With Auto it tries the drivers of the table that claim the device and
-// find the recording fitting, in order, and takes the first that reads it
-// without errors; where there is none, the one with the fewest.
+// find the recording fitting, in order, and takes the first that makes sense of
+// all of it; where there is none, the one to which the least makes no sense. An
+// error makes no sense, and neither does a label of unknown symbology.
 //
 // Beside the driver's settings, a recording may set the rules by which numbers
 // are read, as the configuration names them: country, payment_cards,
@@ -64,7 +66,7 @@ func replayAuto(a Attributes, s Settings, rules tid.Rules, reads []Read) ([]Even
 			refused = append(refused, err)
 			continue
 		}
-		if n := failures(events); fewest < 0 || n < fewest {
+		if n := senseless(events); fewest < 0 || n < fewest {
 			best, fewest = events, n
 		}
 		if fewest == 0 {
@@ -80,9 +82,9 @@ func replayAuto(a Attributes, s Settings, rules tid.Rules, reads []Read) ([]Even
 	return nil, fmt.Errorf("no driver claims this device on %s", a.Transport)
 }
 
-func failures(events []Event) (n int) {
+func senseless(events []Event) (n int) {
 	for _, e := range events {
-		if e.Failed() {
+		if e.Failed() || e.Symbology == scanner.Unknown {
 			n++
 		}
 	}

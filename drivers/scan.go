@@ -136,9 +136,9 @@ func label(f scanner.Frame, opt scanner.Options) Reading {
 }
 
 // looksLikeTrack reports whether a label is shaped as tracks of ISO/IEC 7813:
-// start sentinel, end sentinel, and enough digits for a card number between. A
-// card reader that is configured as a scanner must not leave card numbers in
-// baskets.
+// start sentinel, end sentinel, and enough digits for a card number between, or
+// the E of a track that could not be read. A card reader that is configured as
+// a scanner must not leave card numbers in baskets.
 func looksLikeTrack(data []byte) bool {
 	start := bytes.IndexAny(data, "%;+")
 	if start < 0 || start > 4 || bytes.IndexByte(data[start:], '?') < 0 {
@@ -150,5 +150,5 @@ func looksLikeTrack(data []byte) bool {
 			digits++
 		}
 	}
-	return digits >= 8
+	return digits >= 8 || bytes.HasPrefix(data[start+1:], []byte("E?"))
 }

@@ -17,7 +17,7 @@ const (
 	keyEnter   = '\r'
 	keyBack    = '\b'
 	keyClear   = 0x1b
-	keyClose   = 0x03
+	keyClose   = '*'
 	errorTrack = "%E?;E?\r"
 )
 

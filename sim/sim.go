@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"posd/drivers/tty"
@@ -106,8 +107,10 @@ func (s *Sim) Received(device string) []byte {
 
 // Close takes the devices away, as soon as what they sent has been read.
 func (s *Sim) Close() error {
+	var wg sync.WaitGroup
 	for _, w := range s.wires {
-		_ = w.unplug(context.Background()) // an unplugged one is gone already
+		wg.Go(func() { _ = w.unplug(context.Background()) }) // an unplugged one is gone already
 	}
+	wg.Wait()
 	return nil
 }

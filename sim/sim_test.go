@@ -17,6 +17,7 @@ import (
 
 func start(t *testing.T, opt Options) *Sim {
 	t.Helper()
+	t.Parallel()
 	if opt.Dir == "" {
 		opt.Dir = t.TempDir()
 	}
@@ -52,7 +53,7 @@ func TestCommands(t *testing.T) {
 		{"swipe 2900123456789", MSR, ";2900123456789?\r", "ok swipe *********6789"},
 		{"key 5551234567", Keypad, "5551234567\r", "ok key ******4567"},
 		{"key-clear", Keypad, "\x1b", "ok key-clear"},
-		{"key-close", Keypad, "\x03", "ok key-close"},
+		{"key-close", Keypad, "*", "ok key-close"},
 		{"press 7", Keypad, "7", "ok press 7"},
 		{"press Back", Keypad, "\b", "ok press Back"},
 		{"send scanner 30 00 ff", Scanner, "0\x00\xff", "ok send scanner, 3 bytes"},

@@ -134,13 +134,13 @@ func (w *wire) unplug(ctx context.Context) error {
 
 const (
 	drainPoll = 2 * time.Millisecond
-	drainWait = time.Second
+	drainWait = 500 * time.Millisecond
 	sendWait  = 5 * time.Second
 	chunk     = 8 // bytes that a serial port's receiver hands over at once
 )
 
-// drain waits until the daemon has read what was sent, for a second at most:
-// there may be no daemon.
+// drain waits until the daemon has read what was sent, but not for long: there
+// may be no daemon.
 func (w *wire) drain(ctx context.Context) {
 	for end := time.Now().Add(drainWait); w.unread() > 0 && time.Now().Before(end); {
 		if !sleep(ctx, drainPoll) {

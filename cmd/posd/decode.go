@@ -28,8 +28,9 @@ by which numbers are read are set as country, payment_cards, loyalty.issuer and
 loyalty.patterns, and are US and true without.
 
 auto tries the drivers in the order of --list, and takes the first one that
-claims the device and reads the recording without errors; where all of them
-find errors, the one that finds the fewest.
+claims the device and makes sense of all of the recording; where none does, the
+one that makes sense of the most. An error makes no sense, and neither does a
+label of unknown symbology.
 
 The exit status is 0 if everything was read, 1 if there were errors, and 2 if
 the driver, a setting or the recording cannot be used.`,

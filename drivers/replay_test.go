@@ -1,0 +1,252 @@
+package drivers
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"posd/drivers/recording"
+)
+
+var update = flag.Bool("update", false, "write the golden events of testdata/*.rec anew")
+
+func recordings(t testing.TB) map[string]recording.Recording {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.rec")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recordings: %v", err)
+	}
+	all := map[string]recording.Recording{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all[file], err = recording.Parse(text); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	return all
+}
+
+// driverOf gives the driver that a recording is for.
+func driverOf(t testing.TB, rec recording.Recording) string {
+	t.Helper()
+	for _, h := range rec.More {
+		if h.Key == "driver" {
+			return h.Value
+		}
+	}
+	t.Fatal("the recording does not name its driver")
+	return ""
+}
+
+func lines(t testing.TB, events []Event) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, e := range events {
+		if err := enc.Encode(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.Bytes()
+}
+
+func TestGolden(t *testing.T) {
+	for file, rec := range recordings(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			events, err := Replay(rec, driverOf(t, rec))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rec.Source == "" {
+				t.Error("a recording says where it comes from")
+			}
+			golden := strings.TrimSuffix(file, ".rec") + ".json"
+			if *update {
+				if err := os.WriteFile(golden, lines(t, events), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := lines(t, events); !bytes.Equal(got, want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if file == "testdata/card.rec" {
+				return // auto knows better
+			}
+			if auto, err := Replay(rec, Auto); err != nil || !reflect.DeepEqual(auto, events) {
+				t.Errorf("auto: %v\n%s", err, lines(t, auto))
+			}
+		})
+	}
+}
+
+// How reads are cut must not matter, but for the times of what is cut.
+func TestGoldenByteByByte(t *testing.T) {
+	for file, rec := range recordings(t) {
+		if rec.Transport != recording.TTY {
+			continue
+		}
+		want, err := Replay(rec, driverOf(t, rec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := rec
+		cut.Entries = nil
+		for _, e := range rec.Entries {
+			for i := range e.Data {
+				cut.Entries = append(cut.Entries, recording.Entry{At: e.At, ToDevice: e.ToDevice, Data: e.Data[i : i+1]})
+			}
+		}
+		got, err := Replay(cut, driverOf(t, rec))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v\n%s", file, err, lines(t, got))
+		}
+	}
+}
+
+// Numbers in the recordings of card readers and keypads never reach an event.
+func TestNoDigitsInEvents(t *testing.T) {
+	for file, rec := range recordings(t) {
+		if driverOf(t, rec) != "serial-msr" && driverOf(t, rec) != "serial-keypad" && !strings.Contains(file, "card") {
+			continue
+		}
+		events, err := Replay(rec, driverOf(t, rec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := string(lines(t, events))
+		for _, number := range []string{"41111", "37828", "55501", "12345678", "SHOPPER"} {
+			if strings.Contains(out, number) {
+				t.Errorf("%s: %s is in\n%s", file, number, out)
+			}
+		}
+	}
+}
+
+func TestReplayErrors(t *testing.T) {
+	read := func(text string) recording.Recording {
+		rec, err := recording.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	const descriptor = "05 8C 09 02 A1 01 09 12 A1 02 75 08 95 38 09 FE 81 02 C0 C0"
+	for _, c := range []struct{ text, driver, say string }{
+		{"# transport: tty\n0 < 41", "serial-printer", "there are serial-msr"},
+		{"# transport: hidraw\n0 < 41", "serial-scanner", "recording of hidraw"},
+		{"0 < 41", Auto, "transport"},
+		{"# transport: evdev\n0 < 1 2 3", Auto, "evdev"},
+		{"# transport: usbfs\n0 < 41", Auto, "no driver claims"},
+		{"# transport: hidraw\n0 < 41", "hid-pos-scanner", "no HID report descriptor"},
+		{"# transport: hidraw\n# descriptor: 05\n0 < 41", "hid-pos-scanner", "beyond the end"},
+		{"# transport: hidraw\n# descriptor: 05 01 09 06 A1 01 75 08 95 08 81 02 C0\n0 < 41", "hid-pos-scanner", "no bar code scanner"},
+		{"# transport: hidraw\n# descriptor: 05 8C 09 02 A1 01 75 08 95 08 81 02 C0\n0 < 41", "hid-pos-scanner", "no decoded data"},
+		{"# transport: hidraw\n# descriptor: 05 8C 09 02 A1 01 09 12 A1 02 75 03 95 01 81 02 75 08 09 FE 81 02 C0 C0\n0 < 41", "hid-pos-scanner", "in bytes"},
+		{"# transport: hidraw\n# descriptor: 05 01 09 06 A1 01 75 08 95 08 81 02 C0\n0 < 41", Auto, "no driver claims"},
+		{"# transport: hidraw\n# set: ids=aim\n# descriptor: " + descriptor + "\n0 < 41", "hid-pos-scanner", "no setting"},
+		{"# transport: tty\n# set: colour=red\n0 < 41", "serial-scanner", `no setting "colour"`},
+		{"# transport: tty\n# set: ids=epson\n0 < 41", "serial-scanner", "ids"},
+		{"# transport: tty\n# set: terminator=END\n0 < 41", "serial-scanner", "terminator"},
+		{"# transport: tty\n# set: prefix=0x0\n0 < 41", "serial-scanner", "prefix"},
+		{"# transport: tty\n# set: gap=soon\n0 < 41", "serial-scanner", "gap"},
+		{"# transport: tty\n# set: check_digit_absent=maybe\n0 < 41", "serial-scanner", "check_digit_absent"},
+		{"# transport: tty\n# set: number_system_absent=maybe\n0 < 41", "serial-scanner", "number_system_absent"},
+		{"# transport: tty\n# set: prefer=UPCA\n0 < 41", "serial-scanner", "prefer"},
+		{"# transport: tty\n# set: lrc=maybe\n0 < 41", "serial-msr", "lrc"},
+		{"# transport: tty\n# set: gap=-1s\n0 < 41", "serial-msr", "gap"},
+		{"# transport: tty\n# set: timeout=0s\n0 < 41", "serial-keypad", "timeout"},
+		{"# transport: tty\n# set: close_key=7\n0 < 41", "serial-keypad", "close key"},
+		{"# transport: tty\n# set: close_key=End\n0 < 41", "serial-keypad", "close_key"},
+		{"# transport: tty\n# set: country=ZZ\n0 < 41", "serial-keypad", "country"},
+		{"# transport: tty\n# set: payment_cards=some\n0 < 41", "serial-msr", "payment_cards"},
+		{"# transport: tty\n# set: loyalty.issuer=1\n0 < 41", "serial-msr", "loyalty.issuer"},
+		{"# transport: tty\n# set: loyalty.patterns=[\n0 < 41", "serial-msr", "loyalty.patterns"},
+	} {
+		if _, err := Replay(read(c.text), c.driver); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s with %q: got %v, want %q", c.driver, c.text, err, c.say)
+		}
+	}
+}
+
+func TestSettingsAreSpelledEitherWay(t *testing.T) {
+	rec, err := recording.Parse([]byte("# set: close-key=0x23 TIMEOUT=5000\n0 < 23"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := Replay(rec, "serial-keypad")
+	if err != nil || len(events) != 1 || events[0].Action != "close" {
+		t.Errorf("got %+v, %v", events, err)
+	}
+}
+
+// Every setting that the table names is one that its driver reads, and the
+// table names all.
+func TestTable(t *testing.T) {
+	names := map[string]bool{}
+	for _, d := range Table() {
+		if names[d.Name] || d.Doc == "" || !slices.Contains(roles(), d.Role) || d.Claim == nil || d.Open == nil {
+			t.Errorf("row %q is not complete, or comes twice", d.Name)
+		}
+		names[d.Name] = true
+		for _, s := range d.Settings {
+			if s.Key != key(s.Key) || s.Doc == "" || s.Values == "" {
+				t.Errorf("%s: setting %q is not complete", d.Name, s.Key)
+			}
+		}
+	}
+	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, []string{"hid-pos-scanner", "serial-keypad", "serial-msr", "serial-scanner"}) {
+		t.Errorf("drivers: %v", got)
+	}
+}
+
+// FuzzReplay feeds bytes in pieces to every driver: no crash, and what is read
+// byte by byte is the same.
+func FuzzReplay(f *testing.F) {
+	for _, rec := range recordings(f) {
+		var all []byte
+		for _, e := range rec.Entries {
+			all = append(all, e.Data...)
+		}
+		f.Add(all, uint8(8), rec.Descriptor)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, chunk uint8, descriptor []byte) {
+		if len(data) == 0 {
+			return
+		}
+		for _, transport := range []string{TransportTTY, TransportHIDRaw} {
+			rec := recording.Recording{Transport: transport, Descriptor: descriptor, Settings: map[string]string{}}
+			for piece := range slices.Chunk(data, max(1, int(chunk))) {
+				rec.Entries = append(rec.Entries, recording.Entry{Data: piece})
+			}
+			for _, d := range Table() {
+				if d.Transport != transport {
+					continue
+				}
+				events, err := Replay(rec, d.Name)
+				if err != nil && transport == TransportTTY {
+					t.Fatal(err)
+				}
+				for _, e := range events {
+					if !slices.Contains([]string{EventScan, EventSwipe, EventKey, EventError}, e.Type) {
+						t.Fatalf("%+v is no event", e)
+					}
+				}
+			}
+		}
+	})
+}
