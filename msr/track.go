@@ -159,13 +159,19 @@ func stray(frame []byte, tracks *[3]track) int {
 	if n == 0 || n == len(frame) || frame[n] != end {
 		return max(n, 1)
 	}
-	i := 1
-	if bytes.IndexByte(frame[:n], '^') >= 0 {
-		i = 0
+	for _, i := range lost(frame[:n]) {
+		if tracks[i].Status == TrackNone {
+			tracks[i].set(nil, CodeStartSentinel)
+			break
+		}
 	}
-	if tracks[i].Status != TrackNone {
-		i = 2
-	}
-	tracks[i].set(nil, CodeStartSentinel)
 	return n + 1
+}
+
+// lost gives the tracks that data without a start sentinel may be of.
+func lost(data []byte) []int {
+	if bytes.IndexByte(data, '^') >= 0 {
+		return []int{0}
+	}
+	return []int{1, 2}
 }
