@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"posd/central"
+	"posd/central/server/store"
+	"posd/cli"
+	"posd/enctid"
+	"posd/enroll"
+	"posd/tid"
+)
+
+// output is what a program wrote, and tells when something appears in it.
+type output struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	text bytes.Buffer
+}
+
+func newOutput() *output {
+	o := &output{}
+	o.cond = sync.NewCond(&o.mu)
+	return o
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.cond.Broadcast()
+	return o.text.Write(b)
+}
+
+// wait waits for a pattern and returns what its first group matches.
+func (o *output) wait(t *testing.T, pattern string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	defer context.AfterFunc(ctx, o.cond.Broadcast)()
+	re := regexp.MustCompile(pattern)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for ctx.Err() == nil {
+		if found := re.FindSubmatch(o.text.Bytes()); found != nil {
+			return string(found[len(found)-1])
+		}
+		o.cond.Wait()
+	}
+	t.Fatalf("no %q in:\n%s", pattern, o.text.String())
+	return ""
+}
+
+// centrald runs a command to its end.
+func centrald(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = cli.Main(root, cli.Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Context: t.Context()})
+	return status, out.String(), errs.String()
+}
+
+// ok runs a command that must succeed.
+func ok(t *testing.T, args ...string) string {
+	t.Helper()
+	status, out, errs := centrald(t, args...)
+	if status != 0 {
+		t.Fatalf("%q: status %d: %s", args, status, errs)
+	}
+	return out
+}
+
+// serve runs centrald until the test ends, or stop is called.
+func serve(t *testing.T, database string) (log *output, stop func() int) {
+	t.Helper()
+	log = newOutput()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(root, cli.Env{
+			Args:  []string{"serve", "--database", database, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"},
+			Stdin: strings.NewReader(""), Stdout: log, Stderr: log, Context: ctx,
+		})
+	}()
+	stop = sync.OnceValue(func() int {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { stop() })
+	log.wait(t, `msg="answering lookups"`)
+	return log, stop
+}
+
+func resolver(t *testing.T, credentials *enroll.Store) func(number string) (central.Answer, error) {
+	t.Helper()
+	own := credentials.Current()
+	client, err := central.NewClient(own.LookupURL, enroll.ClientConfig(credentials, enroll.Name{Role: enroll.Central}))
+	must(t, err)
+	t.Cleanup(client.Close)
+	signed, err := client.Manifest(t.Context(), 0)
+	must(t, err)
+	m, err := signed.Verify(own.ManifestKey, time.Now(), 1)
+	must(t, err)
+	key, err := m.SealingKey(time.Now())
+	must(t, err)
+	epoch, err := enctid.NewEpoch(enctid.PublicKey{ID: enctid.KeyID(key.ID), Key: key.PublicKey}, enctid.Binding{Tenant: own.Name.Tenant, Lane: own.Name.LaneName()})
+	must(t, err)
+	return func(number string) (central.Answer, error) {
+		secret, err := tid.NewPayment([]byte(number))
+		must(t, err)
+		defer secret.Wipe()
+		req := central.Request{Basket: uuid.New(), Swipe: 1, SealedAt: 1}
+		short, err := epoch.Seal(secret, enctid.Context{Basket: req.Basket, Swipe: 1, SealedAt: 1})
+		must(t, err)
+		req.EncTID, err = enctid.WithEnc(short, epoch.Enc())
+		must(t, err)
+		return client.Resolve(t.Context(), req)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func enrol(t *testing.T, database, operations string, args ...string) *enroll.Store {
+	t.Helper()
+	token, err := enroll.ParseToken(ok(t, append([]string{"tokens", "create", "--database", database}, args...)...))
+	must(t, err)
+	dir := filepath.Join(t.TempDir(), "credentials")
+	_, err = enroll.Enroll(t.Context(), operations, token, enroll.Lane, dir)
+	must(t, err)
+	credentials, err := enroll.Load(dir)
+	must(t, err)
+	return credentials
+}
+
+// TestServe runs a service and an operator's commands beside it.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "central.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	log, stop := serve(t, database)
+	operations := log.wait(t, `operations_url=(\S+)`)
+	ask := resolver(t, enrol(t, database, operations, "--store", "12", "--lane", "1"))
+
+	first, err := ask("4111111111111111")
+	must(t, err)
+	second, err := ask("5555555555554444")
+	must(t, err)
+	if first.HHID == second.HHID {
+		t.Fatalf("two strangers share %v", first.HHID)
+	}
+	ok(t, "households", "link", "--database", database, "--household", first.HHID.String(), "--deident", string(second.DeIdentTID))
+	eventually(t, func() error {
+		got, err := ask("5555555555554444")
+		if err == nil && got.HHID != first.HHID {
+			return fmt.Errorf("the card's household is %v", got.HHID)
+		}
+		return err
+	})
+	if status, _, errs := centrald(t, "serve", "--database", database); status != 1 || !strings.Contains(errs, "another process holds it") {
+		t.Errorf("a second service: %d, %s", status, errs)
+	}
+	if status, _, errs := centrald(t, "tokens", "create", "--database", database, "--store", "12", "--lane", "1"); status != 1 || !strings.Contains(errs, "--replace") {
+		t.Errorf("a lane that is enrolled: %d, %s", status, errs)
+	}
+	replaced := resolver(t, enrol(t, database, operations, "--store", "12", "--replace", "1"))
+	if got, err := replaced("4111111111111111"); err != nil || got.HHID != first.HHID {
+		t.Errorf("the machine in its place: %v, %v", got.HHID, err)
+	}
+	eventually(t, func() error {
+		if _, err := ask("4111111111111111"); err == nil || !strings.Contains(err.Error(), "revoked") {
+			return fmt.Errorf("the machine replaced: %v", err)
+		}
+		return nil
+	})
+	var lanes []store.Machine
+	must(t, json.Unmarshal([]byte(ok(t, "lanes", "list", "--database", database, "--json")), &lanes))
+	if len(lanes) != 1 || lanes[0].State != store.Enrolled || lanes[0].Certificates != 2 {
+		t.Errorf("lanes %+v", lanes)
+	}
+	begun := time.Now()
+	if status := stop(); status != 0 || time.Since(begun) > 5*time.Second {
+		t.Errorf("ended with %d after %v", status, time.Since(begun))
+	}
+	if text := log.text.String(); strings.Contains(text, "411111") || strings.Contains(text, "555555555") {
+		t.Errorf("the log holds a card number:\n%s", text)
+	}
+}
+
+// eventually tries every 20 ms, for ten seconds at most.
+func eventually(t *testing.T, try func() error) {
+	t.Helper()
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	database := filepath.Join(t.TempDir(), "central.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	status, _, errs := centrald(t, "serve", "--database", database, "--listen", l.Addr().String(), "--ops-listen", "127.0.0.1:0")
+	if status != 1 || !strings.Contains(errs, "another program holds that port") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	if status, _, errs := centrald(t, "serve", "--database", database, "--lookup-url", "http://x"); status != 2 || !strings.Contains(errs, "https://host:port") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+}
+
+// TestSystemdIsTold is not parallel: the environment is the process's.
+func TestSystemdIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	must(t, err)
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "150000")
+	database := filepath.Join(t.TempDir(), "central.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	_, stop := serve(t, database)
+	receive := func(want string) {
+		t.Helper()
+		must(t, socket.SetReadDeadline(time.Now().Add(20*time.Second)))
+		b := make([]byte, 4096)
+		for {
+			n, err := socket.Read(b)
+			if err != nil {
+				t.Fatalf("waiting for %q: %v", want, err)
+			}
+			if strings.Contains(string(b[:n]), want) {
+				return
+			}
+		}
+	}
+	receive("READY=1\nSTATUS=ready, 0 cards and numbers known")
+	receive("WATCHDOG=1")
+	stop()
+	receive("STOPPING=1")
+}
