@@ -37,15 +37,15 @@ func queue(r *rig) {
 	r.again()
 	var paged []basket.Delivery
 	var after int64
-	for {
+	for range 3 {
 		page, err := r.Queued(ctx, after, 2)
 		r.ok(err)
-		if len(page) == 0 {
-			break
-		}
 		paged = append(paged, page...)
 		after = page[len(page)-1].Order
 	}
+	rest, err := r.Queued(ctx, after, 2)
+	r.ok(err)
+	r.same("behind the last page", len(rest), 0)
 	r.same("pages", paged, all)
 	r.same("outbox", r.outbox(), basket.Outbox{Queued: 5, Pending: 5, Deliveries: withoutBodies(all)})
 }
