@@ -125,6 +125,7 @@ func notifications(t *testing.T) <-chan string {
 // await reads messages until one holds text.
 func await(t *testing.T, messages <-chan string, text string) {
 	t.Helper()
+	deadline := time.After(20 * time.Second)
 	for {
 		select {
 		case m, ok := <-messages:
@@ -134,7 +135,7 @@ func await(t *testing.T, messages <-chan string, text string) {
 			if strings.Contains(m, text) {
 				return
 			}
-		case <-time.After(20 * time.Second):
+		case <-deadline:
 			t.Fatalf("%q did not come", text)
 		}
 	}

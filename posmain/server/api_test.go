@@ -95,6 +95,10 @@ func TestTheServiceIsWhatItsDocumentSays(t *testing.T) {
 	checkAnswer(t, "other method", get(t, lane, url+posmain.BasketsPath+b.ID.String()), 405, posmain.ProblemMethod)
 	checkAnswer(t, "health", get(t, lane, url+"/healthz"), 200, "")
 
+	alarms, err := store.Alarms(t.Context(), 9)
+	if err != nil || len(alarms) != 2 || alarms[0].Kind != server.AlarmCardNumber || alarms[0].Digest != "" || strings.Contains(alarms[0].Detail, "1111") {
+		t.Errorf("alarms: %+v, %v", alarms, err)
+	}
 	for status, bad := range map[int]server.Store{503: broken{store}, 507: full{store}} {
 		url, client := d.serve(bad)
 		resp := put(t, client(lane1), url+posmain.BasketsPath+b.ID.String(), plain, good)
