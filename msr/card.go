@@ -45,7 +45,7 @@ func parse1(data []byte) (number []byte, bank bool) {
 	if len(data) == 0 {
 		return nil, false
 	}
-	field, rest, found := bytes.Cut(data, []byte("^"))
+	field, rest, _ := bytes.Cut(data, []byte("^"))
 	coded := len(field) > 0 && field[0] >= 'A' && field[0] <= 'Z'
 	if coded {
 		field = field[1:]
@@ -55,7 +55,7 @@ func parse1(data []byte) (number []byte, bank bool) {
 		return nil, false
 	}
 	name, rest, named := bytes.Cut(rest, []byte("^"))
-	bank = coded && data[0] == 'B' && len(number) <= maxPAN && found && named &&
+	bank = coded && data[0] == 'B' && len(number) <= maxPAN && named &&
 		len(name) >= 2 && len(name) <= 26 && dated(rest, '^')
 	return number, bank
 }
@@ -63,11 +63,11 @@ func parse1(data []byte) (number []byte, bank bool) {
 // parse2 gives the number on track 2: what stands before the first "=". bank
 // reports whether the track has the form of ISO/IEC 7813.
 func parse2(data []byte) (number []byte, bank bool) {
-	field, rest, found := bytes.Cut(data, []byte("="))
+	field, rest, _ := bytes.Cut(data, []byte("="))
 	if len(field) == 0 || !digits(field) {
 		return nil, false
 	}
-	return field, found && len(field) <= maxPAN && dated(rest, '=')
+	return field, len(field) <= maxPAN && dated(rest, '=')
 }
 
 // dated reports whether rest begins with an expiry (YYMM) and a service code (3

@@ -114,7 +114,7 @@ func (f *Framer) put(c byte, emit func([]byte, *FrameError)) {
 	switch {
 	case c == stx:
 		f.start(emit)
-	case c == etx, ends(c) && f.Gap == 0 && (f.bad || !f.stx):
+	case c == etx, ends(c) && f.Gap == 0 && !f.stx:
 		f.finish(emit)
 	case f.bad, ends(c) && f.n == 0:
 	case f.n == len(f.buf):

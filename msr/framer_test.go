@@ -63,6 +63,8 @@ func TestFramer(t *testing.T) {
 		{"STX in a line", two(mc) + "\x02" + card + "\x03", "!incomplete|" + card},
 		{"NUL within", two(mc)[:9] + "\x00" + two(mc)[9:] + "\r" + card + "\r", "!line-error|" + card},
 		{"NUL before", "\x00\x00\x00" + card + "\r", "!line-error|" + card},
+		{"NUL before each", "\x00" + card + "\r\x00" + card + "\r", "!line-error|" + card + "|!line-error|" + card},
+		{"digits only", "01\r11\r", "01|11"},
 		{"NUL within, STX", "\x02" + two(mc)[:9] + "\x00" + two(mc)[9:] + "\r\x03\x02" + card + "\x03", "!line-error|" + card},
 		{"512 bytes", strings.Repeat("7", maxFrame) + "\r" + card + "\r", strings.Repeat("7", maxFrame) + "|" + card},
 		{"513 bytes", strings.Repeat("7", maxFrame+1) + "\r" + card + "\r", "!too-long|" + card},
@@ -152,6 +154,20 @@ func TestFramerForgetsHalfAFrame(t *testing.T) {
 		if got.String() != "!incomplete|"+two(visa)+strings.Repeat("\r", len(head)) {
 			t.Errorf("then got %q", got.String())
 		}
+	}
+}
+
+// STX alone waits, and goes without a word.
+func TestFramerForgetsSTX(t *testing.T) {
+	var f Framer
+	var got collector
+	push(t, &f, "\x02", 1, start, &got)
+	if want := start.Add(frameTimeout); f.Deadline() != want {
+		t.Errorf("deadline %v, want %v", f.Deadline(), want)
+	}
+	push(t, &f, two(mc)+"\r", 4, start.Add(frameTimeout), &got)
+	if got.String() != two(mc) {
+		t.Errorf("got %q", got.String())
 	}
 }
 

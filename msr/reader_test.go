@@ -103,6 +103,8 @@ func TestRead(t *testing.T) {
 		{"no expiry on track 2", ";" + visa + "==" + service + secret2 + "?", "2ok B payment " + visa},
 		{"no expiry and service code on track 2", ";" + visa + "===?", "2ok B payment " + visa},
 		{"number parted as embossed", "%B3782 822463 10005^" + name + "^" + expiry + service + "?" + two(amex), "1ok 2ok B payment " + amex},
+		{"the same, track 1 alone", "%B3782 822463 10005^" + name + "^" + expiry + service + "?", "1ok B payment " + amex},
+		{"name of 1", "%B" + visa + "^N^" + expiry + service + "?", "1ok other payment " + visa},
 		{"name of 26", "%B" + visa + "^" + strings.Repeat("N", 26) + "^" + expiry + service + "?", "1ok B payment " + visa},
 		{"name of 27: not of the form, the number is still there", "%B" + visa + "^" + strings.Repeat("N", 27) + "^" + expiry + service + "?", "1ok other payment " + visa},
 		{"no name at all", "%B" + visa + "?", "1ok other payment " + visa},
@@ -143,6 +145,7 @@ func TestRead(t *testing.T) {
 		{"loyalty card of letters", "%MEMBER " + member + "?", "1ok other not-a-tid"},
 		{"loyalty card, name first", "%SHOPPER^" + member + "?", "1ok other not-a-tid"},
 		{"gift card that is none of ours", ";6006491286999929=0000?", "2ok other not-a-tid"},
+		{"no separator", ";" + visa + "2912101?", "2ok other not-a-tid"},
 		{"no number", "%?;=?", "2ok other not-a-tid"},
 		{"check digit", one("4111111111111112") + two("4111111111111112"), "1ok 2ok B not-a-tid"},
 		{"20 digits", ";41111111111111111115=2912101?", "2ok other not-a-tid"},
@@ -154,6 +157,11 @@ func TestRead(t *testing.T) {
 		{"licence with three tracks", city + licence + "%10920210000000CM1508150BROBLU?", "1ok 2ok 3ok AAMVA licence"},
 		{"payment card in the range of licences", ";6360140412345675=2912101000000001?", "2ok B payment 6360140412345675"},
 
+		{"service code like a year", ";" + visa + "=291219850415?", "2ok B payment " + visa},
+		{"no year of birth", ";6360140412345675=291210100415?", "2ok B payment 6360140412345675"},
+		{"words, not a licence", "%GIFT^CARD^?", "1ok other not-a-tid"},
+
+		{"track 2 misread", one(visa) + two("4111111111111112"), "1ok 2ok B tracks-disagree"},
 		{"two cards in one", one(visa) + two(mc), "1ok 2ok B tracks-disagree"},
 		{"two cards in one, track 1 not of the form", "%B" + visa + "?" + two(mc), "1ok 2ok B tracks-disagree"},
 		{"loyalty on track 1, a bank on track 2", "%L" + member + "?" + two(mc), "1ok 2ok B tracks-disagree"},
@@ -281,6 +289,9 @@ func TestLRCMakesColumnsEven(t *testing.T) {
 		if LRC([]byte(c.track)) >= c.first+1<<c.bits || LRC([]byte(c.track)) < c.first {
 			t.Errorf("%s: LRC %q is not in its code", c.track[:1], LRC([]byte(c.track)))
 		}
+	}
+	if c := LRC([]byte("%small\xff?")); c < ' ' || c > '_' {
+		t.Errorf("LRC %q is not in its code", c)
 	}
 	if LRC(nil) != 0 {
 		t.Error("LRC of nothing")

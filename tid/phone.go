@@ -5,11 +5,13 @@ import "bytes"
 // plan is how a country's telephone numbers are dialled (ITU-T E.164 and the
 // national numbering plans that the ITU publishes).
 type plan struct {
-	calling  string   // country calling code
-	exit     []string // international prefixes
-	trunk    []string // prefixes of a call within the country, no part of the number
-	min, max int      // digits of the national significant number
-	first    string   // what it may begin with; "" is 1 to 9
+	calling string   // country calling code
+	exit    []string // international prefixes
+	// Prefixes of a call within the country, no part of the number. Where they
+	// are not zeros a number may begin like them, and all have one length.
+	trunk    []string
+	min, max int    // digits of the national significant number
+	first    string // what it may begin with; "" is 1 to 9
 }
 
 // nanp is the North American Numbering Plan: an area code begins with 2 to 9.
@@ -43,10 +45,7 @@ func (p plan) international(number []byte) (rest []byte, ok bool) {
 // national gives the national significant number of one keyed in.
 func (p plan) national(number []byte) ([]byte, error) {
 	for _, prefix := range p.trunk {
-		rest, ok := bytes.CutPrefix(number, []byte(prefix))
-		// A number may itself begin with the digit of the trunk prefix, unless
-		// that is zero.
-		if ok && p.fits(rest) && (prefix[0] == '0' || len(number) > p.max) {
+		if rest, ok := bytes.CutPrefix(number, []byte(prefix)); ok && p.fits(rest) {
 			return rest, nil
 		}
 	}

@@ -117,6 +117,11 @@ func TestPlansAreSane(t *testing.T) {
 		if len(p.calling)+p.min < minE164 || len(p.calling)+p.max > maxE164 {
 			t.Errorf("%s: numbers of %d to %d digits", country, len(p.calling)+p.min, len(p.calling)+p.max)
 		}
+		for _, prefix := range p.trunk {
+			if prefix[0] != '0' && p.min != p.max {
+				t.Errorf("%s: trunk prefix %s could be the beginning of a number", country, prefix)
+			}
+		}
 		for i, prefix := range p.exit {
 			for j, other := range p.exit {
 				if i != j && strings.HasPrefix(other, prefix) {
@@ -157,9 +162,6 @@ func TestOneNumberOneTID(t *testing.T) {
 				}
 			}
 			for _, trunk := range p.trunk {
-				if trunk[0] != '0' && len(trunk)+n <= p.max {
-					continue
-				}
 				id, err := NewPhone(country, []byte(trunk+national))
 				if err != nil || digitsOf(id) != want {
 					t.Errorf("%s, trunk prefix and %d digits: %q, error %v; want %q", country, n, digitsOf(id), err, want)

@@ -32,6 +32,7 @@ func TestRules(t *testing.T) {
 		{"card, check digit, off", off.FromCard, "4111111111111112", "", ErrNotATID},
 		{"card, loyalty", on.FromCard, "2900123456789", "00012900123456789", nil},
 		{"card, loyalty, off", off.FromCard, "2900123456789", "00012900123456789", nil},
+		{"card, ends in loyalty", on.FromCard, "00002900123456789", "", ErrNotATID},
 		{"card, longer than loyalty", on.FromCard, "29001234567890", "", ErrNotATID},
 		{"card, second alternative", on.FromCard, "7700123456", "00017700123456", nil},
 		{"card, loyalty too short for any", on.FromCard, "123", "", ErrNotATID},

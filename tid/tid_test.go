@@ -46,7 +46,7 @@ func TestPayment(t *testing.T) {
 		}
 	}
 	for name, pan := range map[string]string{
-		"empty": "", "11 digits": "41111111110", "20 digits": "41111111111111111111", "check digit": "4111111111111112",
+		"empty": "", "11 digits": "41111111112", "20 digits": "41111111111111111115", "check digit": "4111111111111112",
 		"blanks": "4111 1111 1111 1111", "track 2": "4111111111111111=2512", "letters": "411111111111111A", "NUL": "4111111111111111\x00",
 		"other digits": "٤111111111111111",
 	} {
