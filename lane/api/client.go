@@ -33,13 +33,13 @@ func NewClient(path string) *Client {
 }
 
 // Status asks how everything is.
-func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.ask(ctx, http.MethodGet, "/v1/status", nil, &s)
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return ask[Status](ctx, c, http.MethodGet, "/v1/status", nil)
 }
 
 // Basket gives the open basket; open is false if there is none.
 func (c *Client) Basket(ctx context.Context) (b basket.Basket, open bool, err error) {
-	err = c.ask(ctx, http.MethodGet, "/v1/basket", nil, &b)
+	b, err = ask[basket.Basket](ctx, c, http.MethodGet, "/v1/basket", nil)
 	var p *Problem
 	if errors.As(err, &p) && p.Type == ProblemNoBasket {
 		return b, false, nil
@@ -48,44 +48,44 @@ func (c *Client) Basket(ctx context.Context) (b basket.Basket, open bool, err er
 }
 
 // Start opens a basket.
-func (c *Client) Start(ctx context.Context, h lane.Header) (b basket.Basket, err error) {
-	return b, c.ask(ctx, http.MethodPost, "/v1/basket/start", h, &b)
+func (c *Client) Start(ctx context.Context, h lane.Header) (basket.Basket, error) {
+	return ask[basket.Basket](ctx, c, http.MethodPost, "/v1/basket/start", h)
 }
 
 // Close ends the open basket as paid for.
-func (c *Client) Close(ctx context.Context) (b basket.Basket, err error) {
-	return b, c.ask(ctx, http.MethodPost, "/v1/basket/close", nil, &b)
+func (c *Client) Close(ctx context.Context) (basket.Basket, error) {
+	return ask[basket.Basket](ctx, c, http.MethodPost, "/v1/basket/close", nil)
 }
 
 // Void ends the open basket as given up.
-func (c *Client) Void(ctx context.Context) (b basket.Basket, err error) {
-	return b, c.ask(ctx, http.MethodPost, "/v1/basket/void", nil, &b)
+func (c *Client) Void(ctx context.Context) (basket.Basket, error) {
+	return ask[basket.Basket](ctx, c, http.MethodPost, "/v1/basket/void", nil)
 }
 
 // AddLine adds a label to the open basket.
-func (c *Client) AddLine(ctx context.Context, l NewLine) (b basket.Basket, err error) {
-	return b, c.ask(ctx, http.MethodPost, "/v1/basket/lines", l, &b)
+func (c *Client) AddLine(ctx context.Context, l NewLine) (basket.Basket, error) {
+	return ask[basket.Basket](ctx, c, http.MethodPost, "/v1/basket/lines", l)
 }
 
 // VoidLine voids a line of the open basket.
-func (c *Client) VoidLine(ctx context.Context, number int) (b basket.Basket, err error) {
-	return b, c.ask(ctx, http.MethodPost, "/v1/basket/lines/"+strconv.Itoa(number)+"/void", nil, &b)
+func (c *Client) VoidLine(ctx context.Context, number int) (basket.Basket, error) {
+	return ask[basket.Basket](ctx, c, http.MethodPost, "/v1/basket/lines/"+strconv.Itoa(number)+"/void", nil)
 }
 
 // Devices tells of the lane's devices.
 func (c *Client) Devices(ctx context.Context) ([]Device, error) {
-	var d struct{ Devices []Device }
-	return d.Devices, c.ask(ctx, http.MethodGet, "/v1/devices", nil, &d)
+	d, err := ask[struct{ Devices []Device }](ctx, c, http.MethodGet, "/v1/devices", nil)
+	return d.Devices, err
 }
 
 // Outbox tells what has not reached the POS main computer.
-func (c *Client) Outbox(ctx context.Context) (o basket.Outbox, err error) {
-	return o, c.ask(ctx, http.MethodGet, "/v1/outbox", nil, &o)
+func (c *Client) Outbox(ctx context.Context) (basket.Outbox, error) {
+	return ask[basket.Outbox](ctx, c, http.MethodGet, "/v1/outbox", nil)
 }
 
 // Trace gives the history of a basket.
-func (c *Client) Trace(ctx context.Context, id basket.ID) (t basket.Trace, err error) {
-	return t, c.ask(ctx, http.MethodGet, "/v1/baskets/"+id.String()+"/trace", nil, &t)
+func (c *Client) Trace(ctx context.Context, id basket.ID) (basket.Trace, error) {
+	return ask[basket.Trace](ctx, c, http.MethodGet, "/v1/baskets/"+id.String()+"/trace", nil)
 }
 
 // ErrCutOff says that a stream of events ended by itself.
@@ -124,16 +124,16 @@ func (c *Client) Events(ctx context.Context, ready func(), f func(lane.Event) er
 	return ErrCutOff
 }
 
-func (c *Client) ask(ctx context.Context, method, path string, body, answer any) error {
+func ask[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, err error) {
 	resp, err := c.send(ctx, method, path, body)
 	if err != nil {
-		return err
+		return answer, err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return fmt.Errorf("read posd's answer: %v", err)
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return answer, fmt.Errorf("read posd's answer: %v", err)
 	}
-	return nil
+	return answer, nil
 }
 
 // send returns the answer of a success.

@@ -43,7 +43,7 @@ func (p *Problem) Error() string {
 	return p.Detail
 }
 
-// titles are the fixed words and statuses of each type.
+// newProblem gives a type its status and title.
 func newProblem(typ, detail string) *Problem {
 	p := &Problem{Type: typ, Detail: detail}
 	switch typ {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,14 +98,19 @@ func (s *Server) handle(pattern string, h func(*http.Request) (any, error)) {
 	})
 }
 
-// read reads a JSON body into v; an empty body leaves v as it is.
+// read reads a JSON object into v; an empty body leaves v as it is.
 func read(r *http.Request, v any) error {
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	switch err := dec.Decode(v); {
-	case errors.Is(err, io.EOF):
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return explain(err)
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
 		return nil
-	case err != nil:
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil || body[0] != '{' {
 		return explain(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -208,7 +214,7 @@ func (s *Server) trace(r *http.Request) (any, error) {
 // end with an event that says so; other requests get a moment to end.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	srv := &http.Server{
-		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: s, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 		WriteTimeout: 2 * writeTimeout, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
