@@ -68,7 +68,9 @@ func scanLogged(tx *sql.Tx, rows *sql.Rows) (Logged, error) {
 	if g.Basket, err = basket.Parse(body); err != nil {
 		return g, fmt.Errorf("read log: a basket in it was changed: %w", err)
 	}
-	if g.Basket.Revision == 1 {
+	b := &g.Basket
+	g.ID, g.Tag = b.ID, Tag{b.Revision, b.State, b.HHID, b.DeIdentTID}
+	if b.Revision == 1 {
 		return g, nil
 	}
 	g.Earlier, err = earlier(tx, n, g.Basket)

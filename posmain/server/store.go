@@ -71,7 +71,9 @@ type Delivery struct {
 
 // Logged is a basket as it stands in the log.
 type Logged struct {
+	ID basket.ID `json:"id"`
 	Lane
+	Tag                    // by its highest revision
 	Digest   string        `json:"digest"`
 	LoggedAt time.Time     `json:"logged_at"` // when this revision was
 	Alarm    string        `json:"alarm,omitempty"`

@@ -77,7 +77,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, pki: newAuthority(t), path: filepath.Join(t.TempDir(), "log.db"), log: &lines{}}
+	w := &world{t: t, pki: newAuthority(t), path: filepath.Join(t.TempDir(), "log.db"), log: newLines()}
 	w.start()
 	t.Cleanup(func() { w.main.Stop() })
 	return w
@@ -111,20 +111,40 @@ func (w *world) lane() *posmain.Client { return w.client(w.pki.credentials(lane1
 
 // lines is a log to look at while it is written.
 type lines struct {
-	mu sync.Mutex
-	b  strings.Builder
+	mu      sync.Mutex
+	b       strings.Builder
+	written chan struct{} // has one when something was written
 }
+
+func newLines() *lines { return &lines{written: make(chan struct{}, 1)} }
 
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	select {
+	case l.written <- struct{}{}:
+	default:
+	}
 	return l.b.Write(p)
 }
 
-func (l *lines) String() string {
+func (l *lines) holds(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	return strings.Contains(l.b.String(), text)
+}
+
+// await reports whether the log holds text before long.
+func (l *lines) await(text string) bool {
+	deadline := time.After(10 * time.Second)
+	for !l.holds(text) {
+		select {
+		case <-l.written:
+		case <-deadline:
+			return false
+		}
+	}
+	return true
 }
 
 func marshal(t testing.TB, b basket.Basket) []byte {

@@ -337,7 +337,7 @@ func history(t *testing.T, open Opener) {
 		var got []basket.ID
 		for _, g := range find(t, s, c.q) {
 			got = append(got, g.Basket.ID)
-			if g.Lane != Lane1 || posmain.Digest(g.Body) != g.Digest {
+			if g.Lane != Lane1 || posmain.Digest(g.Body) != g.Digest || g.ID != g.Basket.ID || g.HHID != g.Basket.HHID || g.DeIdentTID != g.Basket.DeIdentTID {
 				t.Errorf("%s: %+v", name, g)
 			}
 		}
