@@ -71,7 +71,7 @@ func resolve(t testing.TB, d *Directory, number string) Answer {
 	return a
 }
 
-func sync_(t testing.TB, d *Directory) {
+func follow(t testing.TB, d *Directory) {
 	t.Helper()
 	if err := d.Sync(t.Context(), nil); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestUnknownCardGetsAHouseholdAndKeepsIt(t *testing.T) {
 		t.Errorf("another card: %+v", other)
 	}
 	fresh := directory(t, s)
-	sync_(t, fresh)
+	follow(t, fresh)
 	if got := resolve(t, fresh, numbers[0]); got != first {
 		t.Errorf("after a restart: %+v, want %+v", got, first)
 	}
@@ -198,7 +198,7 @@ func TestChangesOfAnotherProcessAreFollowed(t *testing.T) {
 	s, _ := database(t)
 	d, cli := directory(t, s), directory(t, s)
 	a, b := resolve(t, d, numbers[0]), resolve(t, d, numbers[1])
-	sync_(t, d)
+	follow(t, d)
 	if _, err := s.LinkDeIdent(t.Context(), 1, b.DeIdentTID, a.HHID); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestChangesOfAnotherProcessAreFollowed(t *testing.T) {
 	if got := resolve(t, d, numbers[1]).HHID; got != b.HHID {
 		t.Errorf("before: %v", got)
 	}
-	sync_(t, d)
+	follow(t, d)
 	for _, number := range numbers[:3] {
 		if got := resolve(t, d, number); got.HHID != a.HHID || got.Created {
 			t.Errorf("afterwards: %+v, want household %v", got, a.HHID)
@@ -230,7 +230,7 @@ func TestLateEntryDoesNotUndoANewerOne(t *testing.T) {
 	if _, err := s.LinkDeIdent(t.Context(), 1, b.DeIdentTID, a.HHID); err != nil {
 		t.Fatal(err)
 	}
-	sync_(t, d)
+	follow(t, d)
 	if err := d.byID[1].apply(t.Context(), s, old[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -255,12 +255,12 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 		}
 		ids[n] = e.HHID
 		if n < 2 {
-			sync_(t, d) // the third is found at the start of another process
+			follow(t, d) // the third is found at the start of another process
 		}
 	}
 	fresh := directory(t, s)
-	sync_(t, fresh)
-	sync_(t, d)
+	follow(t, fresh)
+	follow(t, d)
 	for _, now := range []*tenant{one, fresh.byID[1]} {
 		for n := range byte(4) {
 			h, ok := now.lookup(row(n).Fingerprint)
@@ -272,7 +272,7 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 	if _, err := s.Link(t.Context(), row(1), ids[0]); err != nil {
 		t.Fatal(err)
 	}
-	sync_(t, d)
+	follow(t, d)
 	for n, want := range []identity.HHID{ids[0], ids[0], ids[2]} {
 		if h, ok := one.lookup(row(byte(n)).Fingerprint); !ok || h.hhid != want {
 			t.Errorf("TID %d after a move: %v, %v, want %v", n, h, ok, want)
@@ -333,6 +333,17 @@ func TestRetailersAreApart(t *testing.T) {
 	}
 	if _, err := directory(t, s).Link(t.Context(), "bravo", c, identity.HHID{1}); !errors.Is(err, ErrNoTenant) {
 		t.Errorf("foreign retailer: %v", err)
+	}
+}
+
+func TestKindsAreApart(t *testing.T) {
+	a := keys(1, "acme", 7).tenant(t)
+	loyalty, err := tid.NewLoyalty(numbers[0][:4], []byte(numbers[0][4:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := card(t, numbers[0]); a.fingerprint(c) == a.fingerprint(loyalty) || a.deident(c) == a.deident(loyalty) {
+		t.Error("a payment card and a loyalty card of the same digits are one")
 	}
 }
 

@@ -69,7 +69,16 @@ func testTokens(t *testing.T, open func() Store) {
 	if got := state(t, s, shop, start); got != "" {
 		t.Errorf("half of a list was done: %q", got)
 	}
-	must(t, s.CreateTokens(t.Context(), both, false, start.AddDate(0, 0, 61)))
+	late := start.AddDate(0, 0, 61)
+	both[1].ExpiresAt = late.Add(time.Hour)
+	must(t, s.CreateTokens(t.Context(), both, false, late))
+	key := [32]byte{4}
+	if _, err := s.Enroll(t.Context(), [32]byte{9}, enroll.Lane, key, late, issuer(4, key, late)); err != nil {
+		t.Errorf("a lane whose certificate ended long ago: %v", err)
+	}
+	if _, err := s.Renew(t.Context(), []byte{3}, [32]byte{5}, late, nil); !errors.Is(err, ErrRevoked) {
+		t.Errorf("its old certificate: %v", err)
+	}
 	if err := s.CreateTokens(t.Context(), []Token{{Name: enroll.Name{Tenant: "x", Shop: "1", Role: enroll.POSMain}}}, false, start); !errors.Is(err, ErrNoTenant) {
 		t.Errorf("no such retailer: %v", err)
 	}

@@ -168,24 +168,18 @@ type presented struct {
 	successor Certificate // if it is superseded
 }
 
-// readPresented gives a certificate's state; a successor that was revoked
-// counts for both.
 func readPresented(tx *sql.Tx, serial []byte) (p presented, err error) {
 	var tenant, shop, role, lane string
 	var by []byte
-	var successorState sql.NullString
-	err = tx.QueryRow(`SELECT m.id, t.name, m.shop, m.role, m.lane, c.state, c.superseded_by, s.state
-		FROM certificates c JOIN machines m ON m.id = c.machine JOIN tenants t ON t.id = m.tenant LEFT JOIN certificates s ON s.serial = c.superseded_by
-		WHERE c.serial = ?`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &by, &successorState)
+	err = tx.QueryRow(`SELECT m.id, t.name, m.shop, m.role, m.lane, c.state, c.superseded_by
+		FROM certificates c JOIN machines m ON m.id = c.machine JOIN tenants t ON t.id = m.tenant
+		WHERE c.serial = ?`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &by)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, ErrUnknownCert
 	}
 	p.name = name(tenant, shop, role, lane)
 	if err == nil && p.state == "superseded" {
 		p.successor, err = readCertificate(tx, by)
-	}
-	if successorState.String == "revoked" {
-		p.state = "revoked"
 	}
 	return p, err
 }
