@@ -88,8 +88,8 @@ func (s *service) serve(ctx context.Context, ln net.Listener, credentials *enrol
 			s.log.Error("renew certificate", "err", err)
 		}
 	})
-	aside.Go(func() { s.report(ctx) })
 	s.notify(daemon.SdNotifyReady)
+	aside.Go(func() { s.report(ctx) })
 	defer context.AfterFunc(ctx, func() { s.notify(daemon.SdNotifyStopping) })()
 	err := s.server.Serve(ctx, ln)
 	cancel()
