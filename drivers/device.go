@@ -36,7 +36,7 @@ type device struct {
 
 func newDevice(cfg resolved, rules tid.Rules, sink Sink, log *slog.Logger) *device {
 	return &device{
-		cfg: cfg, rules: rules, sink: sink, log: log.With("device", cfg.Name, "port", cfg.Port), open: openPort,
+		cfg: cfg, rules: rules, sink: sink, log: log.With("device", cfg.Name, "port", cfg.Port), open: opener("/sys"),
 		status: Status{
 			Name: cfg.Name, Role: cfg.Role, Driver: cfg.driver.Name, Port: cfg.Port,
 			State: node.Missing, Reason: "it has not been opened yet",

@@ -91,21 +91,20 @@ type port interface {
 	Close() error
 }
 
-// sysfs is where the kernel tells of devices.
-const sysfs = "/sys"
-
-// openPort opens the port of a device.
-func openPort(r resolved) (port, Attributes, error) {
-	if r.driver.Transport == TransportTTY {
-		p, err := tty.Open(r.Port, r.line)
+// opener opens the ports of devices. sysfs is where the kernel tells of them.
+func opener(sysfs string) func(resolved) (port, Attributes, error) {
+	return func(r resolved) (port, Attributes, error) {
+		if r.driver.Transport == TransportTTY {
+			p, err := tty.Open(r.Port, r.line)
+			if err != nil {
+				return nil, Attributes{}, err
+			}
+			return p, Attributes{Transport: TransportTTY}, nil
+		}
+		p, info, err := hidraw.Open(r.Port, sysfs)
 		if err != nil {
 			return nil, Attributes{}, err
 		}
-		return p, Attributes{Transport: TransportTTY}, nil
+		return p, Attributes{TransportHIDRaw, info.Vendor, info.Product, info.Name, info.Descriptor}, nil
 	}
-	p, info, err := hidraw.Open(r.Port, sysfs)
-	if err != nil {
-		return nil, Attributes{}, err
-	}
-	return p, Attributes{TransportHIDRaw, info.Vendor, info.Product, info.Name, info.Descriptor}, nil
 }

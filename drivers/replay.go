@@ -102,7 +102,7 @@ func replay(d Driver, a Attributes, s Settings, rules tid.Rules, reads []Read) (
 	events := []Event{}
 	take := func(readings []Reading) {
 		for _, r := range readings {
-			events = append(events, r.Event(start()))
+			events = append(events, r.Event(origin()))
 			if r.Swipe != nil {
 				r.Swipe.TID.Wipe()
 			}
@@ -118,8 +118,8 @@ func replay(d Driver, a Attributes, s Settings, rules tid.Rules, reads []Read) (
 	return events, nil
 }
 
-// start is when recordings begin.
-func start() time.Time { return time.Unix(0, 0).UTC() }
+// origin is when recordings begin.
+func origin() time.Time { return time.Unix(0, 0).UTC() }
 
 func readsOf(rec recording.Recording) ([]Read, error) {
 	if rec.Transport == recording.Evdev {
@@ -128,7 +128,7 @@ func readsOf(rec recording.Recording) ([]Read, error) {
 	var reads []Read
 	for _, e := range rec.Entries {
 		if !e.ToDevice {
-			reads = append(reads, Read{start().Add(e.At), e.Data})
+			reads = append(reads, Read{origin().Add(e.At), e.Data})
 		}
 	}
 	return reads, nil

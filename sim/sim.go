@@ -114,3 +114,12 @@ func (s *Sim) Close() error {
 	wg.Wait()
 	return nil
 }
+
+// Send sends any bytes from a device, and wipes them.
+func (s *Sim) Send(ctx context.Context, device string, b []byte) error {
+	play, err := s.sending(device, b)
+	if err != nil {
+		return err
+	}
+	return play(ctx)
+}

@@ -134,6 +134,7 @@ func (w *wire) unplug(ctx context.Context) error {
 
 const (
 	drainPoll = 2 * time.Millisecond
+	drainSure = 5
 	drainWait = 500 * time.Millisecond
 	sendWait  = 5 * time.Second
 	chunk     = 8 // bytes that a serial port's receiver hands over at once
@@ -142,7 +143,11 @@ const (
 // drain waits until the daemon has read what was sent, but not for long: there
 // may be no daemon.
 func (w *wire) drain(ctx context.Context) {
-	for end := time.Now().Add(drainWait); w.unread() > 0 && time.Now().Before(end); {
+	empty := 0 // what was sent takes a moment to show as unread
+	for end := time.Now().Add(drainWait); empty < drainSure && time.Now().Before(end); {
+		if empty++; w.unread() > 0 {
+			empty = 0
+		}
 		if !sleep(ctx, drainPoll) {
 			return
 		}

@@ -1,0 +1,501 @@
+package drivers
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"posd/drivers/node"
+	"posd/drivers/recording"
+	"posd/drivers/tty"
+	"posd/scanner"
+	"posd/sim"
+	"posd/tid"
+)
+
+func rules() tid.Rules { return tid.Rules{Payment: true, Country: "US", Issuer: "0001"} }
+
+// lane is a manager that runs, and what it reads.
+type lane struct {
+	*Manager
+	t        *testing.T
+	readings chan Reading
+	stop     func()
+}
+
+func run(t *testing.T, m *Manager, readings chan Reading) *lane {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := m.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	l := &lane{m, t, readings, func() { cancel(); <-done }}
+	t.Cleanup(l.stop)
+	return l
+}
+
+func start(t *testing.T, devs ...DeviceConfig) *lane {
+	t.Helper()
+	readings := make(chan Reading, 1024)
+	sink := func(r Reading) bool {
+		select {
+		case readings <- r:
+		case <-t.Context().Done(): // the test is over
+		}
+		return true
+	}
+	m, err := New(devs, rules(), sink, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, m, readings)
+}
+
+func (l *lane) next() Reading {
+	l.t.Helper()
+	select {
+	case r := <-l.readings:
+		return r
+	case <-time.After(10 * time.Second):
+		l.t.Fatalf("nothing was read: %+v", l.Status())
+		return Reading{}
+	}
+}
+
+func (l *lane) label() string {
+	l.t.Helper()
+	r := l.next()
+	if r.Scan == nil {
+		l.t.Fatalf("no scan: %+v", r)
+	}
+	return r.Scan.Label
+}
+
+// eventually waits until ok says so.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (l *lane) reaches(s State) {
+	l.t.Helper()
+	eventually(l.t, "state "+string(s), func() bool { return l.Status()[0].State == s })
+}
+
+func play(t *testing.T, devices ...string) *sim.Sim {
+	t.Helper()
+	s, err := sim.Start(sim.Options{Dir: t.TempDir(), Devices: devices, Fast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func do(t *testing.T, s *sim.Sim, commands ...string) {
+	t.Helper()
+	for _, c := range commands {
+		if _, err := s.Do(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func scannerAt(s *sim.Sim) DeviceConfig {
+	return DeviceConfig{Name: "front", Role: RoleScanner, Port: s.Path(sim.Scanner)}
+}
+
+func TestReadsEveryDevice(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Devices()...)
+	l := start(t, scannerAt(s),
+		DeviceConfig{Name: "card", Driver: "serial-msr", Port: s.Path(sim.MSR), Line: "9600-8N1"},
+		DeviceConfig{Name: "pad", Role: RoleKeypad, Port: s.Path(sim.Keypad)})
+	began := time.Now()
+	do(t, s, "scan 036000291452")
+	if r := l.next(); r.Device != "front" || r.Scan == nil || r.Scan.GTIN != "00036000291452" || r.At.Before(began) || r.At.After(time.Now()) || r.Ack != nil {
+		t.Errorf("scan: %+v", r)
+	}
+	do(t, s, "swipe 5555555555554444")
+	if r := l.next(); r.Device != "card" || r.Swipe == nil || r.Swipe.Last4() != "4444" || r.Swipe.TID.Kind() != tid.Payment {
+		t.Errorf("swipe: %+v", r)
+	}
+	do(t, s, "swipe-error")
+	if r := l.next(); r.Swipe == nil || !r.Swipe.TID.IsZero() || r.Swipe.Code == "" {
+		t.Errorf("error track: %+v", r)
+	}
+	do(t, s, "key 2125550123", "key-close")
+	if r := l.next(); r.Device != "pad" || r.Swipe == nil || r.Swipe.Last4() != "0123" || r.Swipe.TID.Kind() != tid.Phone {
+		t.Errorf("number: %+v", r)
+	}
+	if r := l.next(); r.Key == nil || r.Key.Kind != "close" {
+		t.Errorf("close: %+v", r)
+	}
+	for i, want := range []Status{{Name: "front", Good: 1}, {Name: "card", Good: 1, Errors: 1}, {Name: "pad", Good: 2}} {
+		got := l.Status()[i]
+		if got.Name != want.Name || got.Good != want.Good || got.Errors != want.Errors || got.State != node.Reading || got.Reason != "" || got.LastRead.Before(began) {
+			t.Errorf("status: %+v", got)
+		}
+	}
+	if err := l.Live(time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnplugAndPlug(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	l := start(t, scannerAt(s))
+	for _, label := range []string{"036000291452", "5901234123457", "96385074"} {
+		do(t, s, "scan "+label)
+		if got := l.label(); got != label {
+			t.Fatalf("got %s, want %s", got, label)
+		}
+		do(t, s, "unplug scanner")
+		l.reaches(node.Missing)
+		if st := l.Status()[0]; st.Remedy == "" || st.Reason == "" {
+			t.Errorf("status: %+v", st)
+		}
+		do(t, s, "plug scanner")
+		l.reaches(node.Reading)
+	}
+}
+
+func TestUnplugInMidLabel(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	l := start(t, scannerAt(s))
+	l.reaches(node.Reading)
+	do(t, s, "send scanner 30 33 36", "unplug scanner")
+	if r := l.next(); r.Err == nil || r.Err.Code != scanner.CodeIncomplete {
+		t.Errorf("got %+v", r)
+	}
+	do(t, s, "plug scanner", "scan 036000291452")
+	if got := l.label(); got != "036000291452" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestPortThatComesLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := start(t, DeviceConfig{Name: "front", Role: RoleScanner, Port: filepath.Join(dir, sim.Scanner)})
+	eventually(t, "a try", func() bool { return strings.Contains(l.Status()[0].Reason, "is not there") })
+	s, err := sim.Start(sim.Options{Dir: dir, Devices: []string{sim.Scanner}, Fast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	do(t, s, "scan 036000291452")
+	if got := l.label(); got != "036000291452" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	other, err := tty.Open(s.Path(sim.Scanner), tty.DefaultLine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, scannerAt(s))
+	l.reaches(node.Claimed)
+	if st := l.Status()[0]; !strings.Contains(st.Remedy, "fuser") {
+		t.Errorf("status: %+v", st)
+	}
+	other.Close()
+	l.reaches(node.Reading)
+}
+
+func TestPortWithoutPermission(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may open everything")
+	}
+	s := play(t, sim.Scanner)
+	if err := os.Chmod(s.Path(sim.Scanner), 0); err != nil {
+		t.Fatal(err)
+	}
+	start(t, scannerAt(s)).reaches(node.NoPermission)
+}
+
+func TestPortThatIsNoDevice(t *testing.T) {
+	t.Parallel()
+	l := start(t, DeviceConfig{Name: "front", Role: RoleScanner, Port: t.TempDir()})
+	l.reaches(node.Failed)
+	if st := l.Status()[0]; st.Reason == "" || st.Remedy == "" {
+		t.Errorf("status: %+v", st)
+	}
+}
+
+func TestAcknowledgement(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	c := scannerAt(s)
+	c.Settings = Settings{"ack": "06", "nak": "15 07"}
+	l := start(t, c)
+	do(t, s, "scan 036000291452")
+	l.next().Ack(true)
+	do(t, s, "scan 036000291452")
+	r := l.next()
+	r.Ack(false)
+	want := []byte{0x06, 0x15, 0x07}
+	eventually(t, "the signals", func() bool { return bytes.Equal(s.Received(sim.Scanner), want) })
+	l.stop()
+	r.Ack(true) // the port is gone
+	if n := l.Status()[0].Unsent; n != 1 {
+		t.Errorf("%d signals are counted as not sent", n)
+	}
+}
+
+func TestNobodyTakesReadings(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.MSR)
+	refused := make(chan Reading, 1)
+	m, err := New([]DeviceConfig{{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR), Settings: Settings{"nak": "15"}}}, rules(),
+		func(r Reading) bool { refused <- r; return false }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := run(t, m, nil)
+	do(t, s, "swipe 4111111111111111")
+	r := <-refused
+	eventually(t, "a drop", func() bool { return l.Status()[0].Dropped == 1 })
+	eventually(t, "a bad-read signal", func() bool { return bytes.Equal(s.Received(sim.MSR), []byte{0x15}) })
+	r.Swipe.TID.Use(func(digits []byte) {
+		if len(digits) > 0 && !bytes.Equal(digits, make([]byte, len(digits))) {
+			t.Error("the number of a swipe that nobody took is left in memory")
+		}
+	})
+}
+
+// Whatever comes, it is counted, and the next label is read.
+func TestGarbage(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, 64<<10)
+	for i, x := 0, uint32(1); i < len(noise); i++ {
+		x = x*1664525 + 1013904223
+		noise[i] = byte(x >> 24)
+	}
+	for name, garbage := range map[string][]byte{
+		"1 MB without terminator": bytes.Repeat([]byte("A"), 1<<20),
+		"NULs":                    make([]byte, 4096),
+		"noise":                   noise,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := play(t, sim.Scanner, sim.MSR, sim.Keypad)
+			l := start(t, scannerAt(s),
+				DeviceConfig{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR)},
+				DeviceConfig{Name: "pad", Role: RoleKeypad, Port: s.Path(sim.Keypad)})
+			l.reaches(node.Reading)
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for _, device := range sim.Devices() {
+					if err := s.Send(t.Context(), device, append(bytes.Clone(garbage), '\r', 0x1b, '\r')); err != nil {
+						t.Error(err)
+					}
+				}
+				do(t, s, "swipe 4111111111111111", "key 2125550123", "scan 036000291452")
+			}()
+			good := map[string]bool{}
+			for len(good) < 3 {
+				r := l.next()
+				if r.Scan != nil && r.Scan.GTIN == "00036000291452" || r.Swipe != nil && (r.Swipe.Last4() == "1111" || r.Swipe.Last4() == "0123") {
+					good[r.Device] = true
+				}
+			}
+			<-sent
+			for _, st := range l.Status() {
+				unnoticed := name == "1 MB without terminator" && st.Role == RoleKeypad // keys without a meaning
+				if st.Errors == 0 && !unnoticed || st.Dropped != 0 {
+					t.Errorf("status: %+v", st)
+				}
+			}
+		})
+	}
+}
+
+// Stopping is quick and leaves nothing behind. It counts what the process
+// holds, so it runs by itself.
+func TestStopLeavesNothing(t *testing.T) {
+	s := play(t, sim.Devices()...)
+	files, routines := openFiles(t), runtime.NumGoroutine()
+	for range 20 {
+		l := start(t, scannerAt(s),
+			DeviceConfig{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR)},
+			DeviceConfig{Name: "pad", Role: RoleKeypad, Port: s.Path(sim.Keypad)},
+			DeviceConfig{Name: "none", Role: RoleKeypad, Port: s.Path("none")})
+		l.reaches(node.Reading)
+		began := time.Now()
+		l.stop()
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("stopping took %s", took)
+		}
+	}
+	eventually(t, "no file is left", func() bool { return openFiles(t) <= files })
+	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= routines })
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func TestLiveFindsAStuckReader(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	release := make(chan struct{})
+	stuck := make(chan struct{})
+	m, err := New([]DeviceConfig{scannerAt(s)}, rules(), func(Reading) bool { close(stuck); <-release; return true }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := run(t, m, nil)
+	do(t, s, "scan 036000291452")
+	<-stuck
+	if err := l.Live(time.Now()); err != nil {
+		t.Errorf("too early: %v", err)
+	}
+	if err := l.Live(time.Now().Add(time.Minute)); err == nil || !strings.Contains(err.Error(), "front") {
+		t.Errorf("got %v", err)
+	}
+	close(release)
+	eventually(t, "it goes on", func() bool { return l.Live(time.Now()) == nil })
+}
+
+func TestConfigErrors(t *testing.T) {
+	t.Parallel()
+	ok := DeviceConfig{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0"}
+	for _, c := range []struct {
+		devs []DeviceConfig
+		say  string
+	}{
+		{[]DeviceConfig{{Role: RoleScanner, Port: "/dev/ttyS0"}}, "name is missing"},
+		{[]DeviceConfig{{Name: "a", Role: RoleScanner}}, "port is missing"},
+		{[]DeviceConfig{{Name: "a", Port: "/dev/ttyS0"}}, `role ""`},
+		{[]DeviceConfig{{Name: "a", Role: "printer", Port: "/dev/ttyS0"}}, "printer"},
+		{[]DeviceConfig{{Name: "a", Role: RoleMSR, Port: "/dev/hidraw0"}}, "no driver for role msr"},
+		{[]DeviceConfig{{Name: "a", Driver: "x", Port: "/dev/ttyS0"}}, "no driver is called"},
+		{[]DeviceConfig{{Name: "a", Role: RoleMSR, Driver: "serial-scanner", Port: "/dev/ttyS0"}}, "for role scanner"},
+		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Line: "fast"}}, "9600-8N1"},
+		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/hidraw0", Line: "9600-8N1"}}, "serial ports"},
+		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Settings: Settings{"lrc": "true"}}}, `"lrc"`},
+		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Settings: Settings{"ack": "6"}}}, "ack"},
+		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Settings: Settings{"nak": "xx"}}}, "nak"},
+		{[]DeviceConfig{{Name: "a", Role: RoleKeypad, Port: "/dev/ttyS0", Settings: Settings{"timeout": "x"}}}, "timeout"},
+		{[]DeviceConfig{ok, {Name: "a", Role: RoleScanner, Port: "/dev/ttyS1"}}, "another device"},
+		{[]DeviceConfig{ok, {Name: "b", Role: RoleScanner, Port: "/dev/ttyS0"}}, `port of device "a"`},
+	} {
+		if _, err := New(c.devs, rules(), nil, nil); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%+v: got %v, want %q", c.devs, err, c.say)
+		}
+	}
+	if err := ok.Check(rules()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A recording of a HID scanner goes through the node, the sysfs reader and the
+// manager: a FIFO in packet mode keeps reports apart as hidraw does.
+func TestHIDRaw(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/hidpos-long.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := recording.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path, sysfs := filepath.Join(dir, "hidraw3"), filepath.Join(dir, "sys")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writeSysfs(t, sysfs, "hidraw3", rec.Descriptor)
+
+	readings := make(chan Reading, 16)
+	m, err := New([]DeviceConfig{{Name: "front", Role: RoleScanner, Port: path}}, rules(), func(r Reading) bool { readings <- r; return true }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.devices[0].open = opener(sysfs)
+	l := run(t, m, readings)
+	l.reaches(node.Reading)
+
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETFL, unix.O_DIRECT); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range rec.Entries {
+		if _, err := w.Write(e.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := l.label(); !strings.HasPrefix(got, "https://id.gs1.org/01/09506000134352") || len(got) != 127 {
+		t.Errorf("got %d bytes: %s", len(got), got)
+	}
+}
+
+func writeSysfs(t *testing.T, sysfs, name string, descriptor []byte) {
+	t.Helper()
+	dir := filepath.Join(sysfs, "class", "hidraw", name, "device")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	uevent := "DRIVER=hid-generic\nHID_ID=0003:00000C2E:00000B61\nHID_NAME=A scanner\n"
+	for file, content := range map[string][]byte{"report_descriptor": descriptor, "uevent": []byte(uevent)} {
+		if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestHIDRawThatIsNoScanner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, sysfs := filepath.Join(dir, "hidraw4"), filepath.Join(dir, "sys")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := New([]DeviceConfig{{Name: "front", Role: RoleScanner, Port: path}}, rules(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.devices[0].open = opener(sysfs)
+	l := run(t, m, nil)
+	eventually(t, "no descriptor", func() bool { return strings.Contains(l.Status()[0].Reason, "no hidraw node") })
+	writeSysfs(t, sysfs, "hidraw4", []byte{0x05, 0x01, 0x09, 0x06, 0xa1, 0x01, 0xc0})
+	eventually(t, "no scanner", func() bool { return strings.Contains(l.Status()[0].Reason, "no bar code scanner") })
+	if st := l.Status()[0]; st.State != node.Failed || st.Remedy == "" {
+		t.Errorf("status: %+v", st)
+	}
+}
