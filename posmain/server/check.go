@@ -45,9 +45,10 @@ func parse(body []byte) (basket.Basket, *posmain.Problem) {
 
 // judged are the fields that inspector passes over. The id and the incarnation
 // may be all digits by chance, and basket.Parse holds them to their form; the
+// transaction's number is the POS program's own, and as long as it likes; the
 // fields of a line are basket.Line.PersonNumber's to judge, which knows the
 // symbology.
-var judged = map[string]bool{"id": true, "incarnation": true, "lines[].upc": true, "lines[].gtin": true, "lines[].data": true}
+var judged = map[string]bool{"id": true, "incarnation": true, "transaction": true, "lines[].upc": true, "lines[].gtin": true, "lines[].data": true}
 
 // secrets are names of fields that have no business in a basket.
 var secrets = map[string]bool{"tid": true, "enctid": true, "enc_tid": true, "pan": true, "track": true, "track1": true, "track2": true}

@@ -43,7 +43,6 @@ func line(upc, symbology string) func(*basket.Basket) {
 
 func TestBasketsThatHoldACardNumberAreRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*basket.Basket){
-		"transaction":        func(b *basket.Basket) { b.Transaction = pan },
 		"operator":           func(b *basket.Basket) { b.Operator = "card 4111-1111-1111-1111" },
 		"kind":               func(b *basket.Basket) { b.Kind = pan },
 		"outcome":            func(b *basket.Basket) { b.Outcome = pan },
