@@ -20,6 +20,9 @@ import (
 // DefaultPath is where posd looks for its configuration.
 const DefaultPath = "/etc/posd/posd.toml"
 
+// DefaultSocket is where posd listens if the configuration does not say.
+const DefaultSocket = "/run/posd/posd.sock"
+
 // maxSize is the longest configuration that is read, in bytes.
 const maxSize = 1 << 20
 
@@ -106,7 +109,7 @@ func Load(path string, checks Checks) (Config, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Config{}, fmt.Errorf("read the configuration: %s does not exist: write it, or name another with --config", path)
+		return Config{}, fmt.Errorf("read the configuration: %w: write it, or name another with --config", err)
 	case err != nil:
 		return Config{}, fmt.Errorf("read the configuration: %w", err)
 	}
@@ -124,7 +127,7 @@ func Parse(name string, text []byte, checks Checks) (Config, error) {
 		StateDir:     d.path("state_dir", "/var/lib/posd"),
 		Country:      d.text("country", ""),
 		PaymentCards: d.paymentCards(),
-		API:          API{Socket: d.socket("api.socket", "/run/posd/posd.sock")},
+		API:          API{Socket: d.socket("api.socket", DefaultSocket)},
 		Posmain:      Posmain{URL: d.address("posmain.url")},
 		Central:      Central{Timeout: d.span("central.timeout", 800*time.Millisecond, 10*time.Millisecond, 10*time.Second)},
 		Basket:       d.basket(),

@@ -205,7 +205,7 @@ func TestAllErrorsAreToldInOrder(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "posd.toml")
-	if _, err := Load(path, checks()); err == nil || !strings.Contains(err.Error(), path+" does not exist") {
+	if _, err := Load(path, checks()); err == nil || !strings.Contains(err.Error(), path+": no such file or directory: write it") {
 		t.Errorf("err = %v", err)
 	}
 	if _, err := Load(filepath.Dir(path), checks()); err == nil {
