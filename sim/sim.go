@@ -63,7 +63,8 @@ type Sim struct {
 	wires map[string]*wire
 }
 
-// Start plugs the devices in. Close ends them.
+// Start plugs the devices in. Close ends them. The error of a device that is
+// not known is a *CommandError.
 func Start(opt Options) (*Sim, error) {
 	if opt.Devices == nil {
 		opt.Devices = Devices()
@@ -77,7 +78,7 @@ func Start(opt Options) (*Sim, error) {
 	s := &Sim{opt: opt, wires: map[string]*wire{}}
 	for _, name := range opt.Devices {
 		if !slices.Contains(Devices(), name) {
-			return nil, errors.Join(fmt.Errorf("simulate: device %q is none of %s", name, strings.Join(Devices(), ", ")), s.Close())
+			return nil, errors.Join(misuse("device %q is none of %s", name, strings.Join(Devices(), ", ")), s.Close())
 		}
 		w := &wire{link: s.Path(name)}
 		if !opt.Fast {

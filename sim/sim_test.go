@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"posd/msr"
 	"posd/tid"
@@ -228,5 +231,29 @@ func TestStartErrors(t *testing.T) {
 	}
 	if _, err := Start(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "no link") {
 		t.Error(err)
+	}
+}
+
+// A daemon that is killed leaves TIOCEXCL behind.
+func TestPortIsFreeAfterAKill(t *testing.T) {
+	s := start(t, Options{Fast: true, Devices: []string{Scanner}})
+	f, err := os.OpenFile(s.Path(Scanner), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	exclusive := func() (on uint32) {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.TIOCGEXCL, uintptr(unsafe.Pointer(&on))); errno != 0 {
+			t.Fatal(errno)
+		}
+		return on
+	}
+	if err := unix.IoctlSetInt(int(f.Fd()), unix.TIOCEXCL, 0); err != nil || exclusive() == 0 {
+		t.Fatalf("not exclusive: %v", err)
+	}
+	for end := time.Now().Add(5 * time.Second); exclusive() != 0; {
+		if time.Now().After(end) || !sleep(t.Context(), time.Millisecond) {
+			t.Fatal("the port stays exclusive")
+		}
 	}
 }

@@ -19,8 +19,9 @@ type wire struct {
 	mu       sync.Mutex
 	master   *os.File // nil while unplugged
 	slave    *os.File // kept open, so that what is sent waits for a reader
-	received []byte   // from the daemon
-	readers  sync.WaitGroup
+	gone     chan struct{}
+	received []byte // from the daemon
+	helpers  sync.WaitGroup
 }
 
 // maxReceived is how much is kept of what the daemon sent.
@@ -51,9 +52,28 @@ func (w *wire) plug() error {
 		}
 		return err
 	}
-	w.master, w.slave = pollable, slave
-	w.readers.Go(func() { w.receive(pollable) })
+	w.master, w.slave, w.gone = pollable, slave, make(chan struct{})
+	w.helpers.Go(func() { w.receive(pollable) })
+	w.helpers.Go(func() { w.share(slave, w.gone) })
 	return nil
+}
+
+// shareEvery is how often share looks after the port.
+const shareEvery = 100 * time.Millisecond
+
+// share takes back TIOCEXCL, which a daemon sets. A serial port forgets it when
+// the daemon is killed; this pty is kept open, and would refuse the next one.
+func (w *wire) share(slave *os.File, gone <-chan struct{}) {
+	tick := time.NewTicker(shareEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-gone:
+			return
+		case <-tick.C:
+			_ = unix.IoctlSetInt(int(slave.Fd()), unix.TIOCNXCL, 0)
+		}
+	}
 }
 
 // own gives a file for the same pty that Go's poller watches, and closes f.
@@ -125,11 +145,12 @@ func (w *wire) unplug(ctx context.Context) error {
 	}
 	os.Remove(w.link)
 	w.master.Close()
-	w.slave.Close()
+	close(w.gone)
+	slave := w.slave
 	w.master, w.slave = nil, nil
 	w.mu.Unlock()
-	w.readers.Wait()
-	return nil
+	w.helpers.Wait() // share uses the slave
+	return slave.Close()
 }
 
 const (

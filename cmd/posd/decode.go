@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"posd/basket"
 	"posd/cli"
 	"posd/drivers"
 	"posd/drivers/recording"
@@ -95,7 +96,7 @@ func decode(w io.Writer, driver string, rec recording.Recording, name string) er
 	failed := false
 	for _, e := range events {
 		failed = failed || e.Failed()
-		if err := cli.PrintJSONLine(w, e); err != nil {
+		if err := cli.PrintJSONLine(w, masked(e)); err != nil {
 			return err
 		}
 	}
@@ -103,6 +104,20 @@ func decode(w io.Writer, driver string, rec recording.Recording, name string) er
 		return cli.ErrFailed
 	}
 	return nil
+}
+
+// masked leaves the last four digits of a label that may be a person's number,
+// as the lane would never keep it in clear.
+func masked(e drivers.Event) drivers.Event {
+	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology)}
+	if e.Error != nil {
+		line.Problem = e.Error.Code
+	}
+	if e.Type == drivers.EventScan && line.PersonNumber() {
+		e.Last4 = e.Label[max(0, len(e.Label)-4):]
+		e.Data, e.DataBase64, e.Label = "", "", ""
+	}
+	return e
 }
 
 // listDrivers prints the table of drivers.

@@ -67,7 +67,11 @@ func simulate(cmd *cobra.Command, env cli.Env, opt sim.Options, script string) e
 		defer file.Close()
 		input, name = file, script
 	}
+	var bad *sim.CommandError
 	s, err := sim.Start(opt)
+	if errors.As(err, &bad) {
+		return cli.Usagef("%v", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -76,7 +80,6 @@ func simulate(cmd *cobra.Command, env cli.Env, opt sim.Options, script string) e
 		fmt.Fprintln(env.Stdout, "ready", device, s.Path(device))
 	}
 	err = play(cmd, env, s, input, name)
-	var bad *sim.CommandError
 	switch {
 	case errors.As(err, &bad):
 		return cli.Usagef("%v", err)
