@@ -7,8 +7,9 @@ import "bytes"
 type plan struct {
 	calling string   // country calling code
 	exit    []string // international prefixes
-	// Prefixes of a call within the country, no part of the number. Where they
-	// are not zeros a number may begin like them, and all have one length.
+	// Prefixes of a call within the country, no part of the number. One that does
+	// not begin with zero may also begin a number: then all numbers have one
+	// length.
 	trunk    []string
 	min, max int    // digits of the national significant number
 	first    string // what it may begin with; "" is 1 to 9
