@@ -8,7 +8,7 @@ BIN      := bin
 PROGRAMS := posd centrald posmaind
 FUZZTIME ?= 5s
 
-.PHONY: all build demo test test-all vet fuzz bench clean
+.PHONY: all build demo test test-all tools vet fuzz bench clean
 
 all: build
 
@@ -18,7 +18,8 @@ build:
 	@$(GO) build -trimpath -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
 
 demo: build
-	@$(GO) run ./demo --bin $(BIN) $(if $(KEEP),--keep)
+	@$(GO) build -trimpath -o $(BIN)/ ./demo
+	@$(BIN)/demo --bin $(BIN) $(if $(KEEP),--keep)
 
 test: vet
 	$(GO) test ./...
@@ -26,10 +27,16 @@ test: vet
 # Device code must build and pass without a C compiler.
 NOCGO := ./gs1 ./tid ./identity ./enctid ./scanner ./msr ./basket ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
 
-test-all: vet
+test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
 	POSD_TEST_ALL=1 $(GO) test -race ./...
 	$(MAKE) --no-print-directory fuzz
+
+# tools brings what test-all needs beyond Go, gcc and make.
+tools:
+	@command -v systemd-analyze >/dev/null || { \
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends systemd; }
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
