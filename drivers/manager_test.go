@@ -365,6 +365,31 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
+// keeper is a decoder that keeps what it was given, as none may.
+type keeper struct{ got chan []byte }
+
+func (k keeper) Decode(r Read) []Reading        { k.got <- r.Data; return nil }
+func (k keeper) Deadline() time.Time            { return time.Time{} }
+func (k keeper) Expire(now time.Time) []Reading { return nil }
+
+func TestBufferIsCleared(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.MSR)
+	m, err := New([]DeviceConfig{{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR)}}, rules(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := keeper{make(chan []byte)}
+	m.devices[0].cfg.driver.Open = func(Attributes, Settings, tid.Rules) (Decoder, error) { return k, nil }
+	l := run(t, m, nil)
+	do(t, s, "swipe 4111111111111111")
+	kept := <-k.got
+	l.stop() // the reader is done with its buffer
+	if len(kept) == 0 || !bytes.Equal(kept, make([]byte, len(kept))) {
+		t.Errorf("card data is left in the buffer: %d bytes", len(kept))
+	}
+}
+
 func TestLiveFindsAStuckReader(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.Scanner)

@@ -109,6 +109,17 @@ func TestUsagesOfOneField(t *testing.T) {
 	}
 }
 
+func TestPaddingIsNotFound(t *testing.T) {
+	// The same usage: constant, in an output report, and at last as data.
+	d, err := Parse(unhex(t, `05 8C 75 08 95 01 09 FE 81 03 09 FE 91 02 09 FE 81 02`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.Input(0, 0x8c00fe); !ok || s.Offset != 8 {
+		t.Errorf("got %+v, %v", s, ok)
+	}
+}
+
 func TestPushPopAndKinds(t *testing.T) {
 	// An output and a feature report count for themselves; pop brings size back.
 	d, err := Parse(unhex(t, `05 8C 75 08 95 02 A4 75 01 91 02 B4 09 FE 81 02 B1 02 FE 02 00 AA BB`))

@@ -50,11 +50,10 @@ func (n *Node) lock() error {
 	if err != nil {
 		return Fail(n.path, err)
 	}
-	if !info.Mode().IsRegular() && !info.IsDir() {
-		err = n.Control(func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
-	} else {
+	if info.Mode().IsRegular() {
 		return &Error{Failed, n.path + " is no device", "name a device node as port in the configuration"}
 	}
+	err = n.Control(func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return claimed(n.path)
 	}

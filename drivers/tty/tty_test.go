@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"go.bug.st/serial"
 	"golang.org/x/sys/unix"
 
 	"posd/drivers/node"
@@ -43,6 +44,19 @@ func TestParseLine(t *testing.T) {
 		}
 		if again, err := ParseLine(got.String()); want != (Line{}) && (again != got || err != nil) {
 			t.Errorf("%s does not read as itself: %v, %v", got, again, err)
+		}
+	}
+}
+
+// A pty keeps no parity and data bits, so these are checked before they are set.
+func TestMode(t *testing.T) {
+	got := *(&Line{19200, 7, 'O', 2}).mode()
+	if want := (serial.Mode{BaudRate: 19200, DataBits: 7, Parity: serial.OddParity, StopBits: serial.TwoStopBits}); got != want {
+		t.Errorf("got %+v", got)
+	}
+	for parity, want := range map[byte]serial.Parity{'N': serial.NoParity, 'E': serial.EvenParity, 'M': serial.MarkParity, 'S': serial.SpaceParity} {
+		if got := (Line{9600, 8, parity, 1}).mode().Parity; got != want {
+			t.Errorf("%c: %v", parity, got)
 		}
 	}
 }
