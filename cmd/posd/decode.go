@@ -137,9 +137,9 @@ func listDrivers(w io.Writer, args int) error {
 			continue
 		}
 		fmt.Fprintf(w, "\nSettings of %s:\n", d.Name)
-		settings := cli.NewTable()
+		settings := cli.NewTable("  KEY", "DEFAULT", "VALUES", "MEANING")
 		for _, s := range d.Settings {
-			settings.Row("  "+s.Key, s.Values, s.Doc)
+			settings.Row("  "+s.Key, s.Default, s.Values, s.Doc)
 		}
 		if err := settings.Print(w); err != nil {
 			return err
