@@ -157,6 +157,12 @@ func TestPrograms(t *testing.T) {
 		for _, program := range programs() {
 			hasFlags(t, bin[program], command(t, program))
 		}
+		help := run(t, "", bin["centrald"], "serve", "--help")
+		for _, path := range readUnit(t, "centrald.service")["Unit.AssertPathExists"] {
+			if strings.HasPrefix(path, "/var/lib/") && !strings.Contains(help, path) {
+				t.Errorf("centrald.service asserts %s, which is not what centrald serves:\n%s", path, help)
+			}
+		}
 	})
 	t.Run("services", func(t *testing.T) { serve(t, bin) })
 }
