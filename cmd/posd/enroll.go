@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -46,12 +47,12 @@ made here and never leaves this machine.`,
 		if err != nil {
 			return err
 		}
-		return enrol(cmd, c, *central, token)
+		return enrol(cmd, c, *central, token, env.Logger(slog.LevelWarn))
 	}
 	return cmd
 }
 
-func enrol(cmd *cobra.Command, c config.Config, central string, token enroll.Token) error {
+func enrol(cmd *cobra.Command, c config.Config, central string, token enroll.Token, log *slog.Logger) error {
 	if err := makeStateDir(c.StateDir); err != nil {
 		return err
 	}
@@ -59,9 +60,23 @@ func enrol(cmd *cobra.Command, c config.Config, central string, token enroll.Tok
 	if err != nil {
 		return err
 	}
+	if err := fetchKeys(cmd.Context(), c); err != nil {
+		log.Warn("central's keys could not be fetched: posd run tries again", "err", err)
+	}
 	fmt.Fprintf(cmd.OutOrStdout(), "This machine is lane %s of shop %s of %s.\nStart it with 'systemctl restart posd' or 'posd run'; a posd that runs already must be restarted.\n",
 		name.Lane, name.Shop, name.Tenant)
 	return nil
+}
+
+// fetchKeys keeps central's keys on this machine already now: the first swipe can
+// be sealed, with or without a network then.
+func fetchKeys(ctx context.Context, c config.Config) error {
+	r, err := connect(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	return r.keys.Refresh(ctx)
 }
 
 // readToken takes the token from systemd where it passes one, else from the
