@@ -166,6 +166,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Lane, error) {
 		stopped:   make(chan struct{}),
 		numbering: numbering{incarnation, number},
 	}
+	l.alive.Store(int64(deps.Clock.Boot()))
 	l.resolver, l.forwarder = newResolver(l), newForwarder(l)
 	return l, nil
 }
@@ -239,52 +240,64 @@ func (l *Lane) do(ctx context.Context, run func(*till) error) error {
 	}
 }
 
-// withBasket runs a command and returns the basket it ended on.
-func (l *Lane) withBasket(ctx context.Context, run func(*till) (basket.Basket, error)) (b basket.Basket, err error) {
-	err = l.do(ctx, func(t *till) error {
+// call runs a command and returns its result. A caller that gave up has none:
+// the command may be running still.
+func call[T any](ctx context.Context, l *Lane, run func(*till) (T, error)) (T, error) {
+	result := make(chan T, 1)
+	err := l.do(ctx, func(t *till) error {
 		got, err := run(t)
-		b = got
+		result <- got
 		return err
 	})
-	return b, err
+	select {
+	case got := <-result:
+		return got, err
+	default:
+		var none T
+		return none, err
+	}
 }
 
 // Start opens a basket for the POS program. basket.ErrOpen if one is open that
 // holds something.
 func (l *Lane) Start(ctx context.Context, h Header) (basket.Basket, error) {
-	return l.withBasket(ctx, func(t *till) (basket.Basket, error) { return t.start(h) })
+	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.start(h) })
 }
 
 // Close ends the open basket as paid for.
 func (l *Lane) Close(ctx context.Context) (basket.Basket, error) {
-	return l.withBasket(ctx, func(t *till) (basket.Basket, error) { return t.end(basket.Closed) })
+	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.end(basket.Closed) })
 }
 
 // Void ends the open basket as given up.
 func (l *Lane) Void(ctx context.Context) (basket.Basket, error) {
-	return l.withBasket(ctx, func(t *till) (basket.Basket, error) { return t.end(basket.Voided) })
+	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.end(basket.Voided) })
 }
 
 // VoidLine voids one line of the open basket.
 func (l *Lane) VoidLine(ctx context.Context, number int) (basket.Basket, error) {
-	return l.withBasket(ctx, func(t *till) (basket.Basket, error) { return t.voidLine(number) })
+	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.voidLine(number) })
 }
 
 // AddLine adds a label that the POS program or the clerk keyed in. A quantity
 // of 0 stands for one piece. *RefusedError if the label may not become a line.
 func (l *Lane) AddLine(ctx context.Context, label string, quantity int) (basket.Basket, error) {
-	return l.withBasket(ctx, func(t *till) (basket.Basket, error) { return t.keyIn(label, quantity) })
+	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.keyIn(label, quantity) })
 }
 
 // Current gives the open basket; ok is false if none is open.
 func (l *Lane) Current(ctx context.Context) (b basket.Basket, ok bool, err error) {
-	err = l.do(ctx, func(t *till) error {
-		if ok = t.cur != nil; ok {
-			b = t.snapshot()
+	open, err := call(ctx, l, func(t *till) (*basket.Basket, error) {
+		if t.cur == nil {
+			return nil, nil
 		}
-		return nil
+		b := t.snapshot()
+		return &b, nil
 	})
-	return b, ok, err
+	if open == nil {
+		return basket.Basket{}, false, err
+	}
+	return *open, true, err
 }
 
 // Outbox gives what has not reached the POS main computer or central yet.
