@@ -28,6 +28,7 @@ func (t *till) open(b basket.Basket) error {
 	if err := t.deps.Journal.Open(t.ctx, b, now); err != nil {
 		return t.journalFailed("open a basket", err)
 	}
+	t.journalWorks()
 	t.cur = &current{Basket: b, active: now}
 	t.publish(Event{At: b.OpenedAt, Type: EventOpened, Basket: &t.cur.ID})
 	return nil
@@ -61,6 +62,7 @@ func (t *till) describe(b basket.Basket) (basket.Basket, error) {
 	if err := t.deps.Journal.Describe(t.ctx, b, now); err != nil {
 		return basket.Basket{}, t.journalFailed("open a basket", err)
 	}
+	t.journalWorks()
 	t.cur.Kind, t.cur.Transaction, t.cur.BusinessDate, t.cur.Operator = b.Kind, b.Transaction, b.BusinessDate, b.Operator
 	t.cur.active = now
 	return t.snapshot(), nil
@@ -108,7 +110,10 @@ func (t *till) keyIn(label string, quantity int) (basket.Basket, error) {
 		route.tid.Wipe()
 		return basket.Basket{}, refused("not-an-item", "this label is no item: scan it instead")
 	}
-	return t.append(t.deps.Clock.Now(), "", s, route.kind, quantity)
+	if err := t.append(t.deps.Clock.Now(), "", s, route.kind, quantity); err != nil {
+		return basket.Basket{}, err
+	}
+	return t.snapshot(), nil
 }
 
 // end closes the open basket.

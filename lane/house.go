@@ -44,6 +44,7 @@ func (t *till) forget() error {
 	if err := t.deps.Journal.DropIdentities(t.ctx, t.cur.ID); err != nil {
 		return t.journalFailed("drop the identities", err)
 	}
+	t.journalWorks()
 	t.cur.Identities = nil
 	t.cur.Tag(t.cfg.Priority)
 	t.publish(Event{At: t.deps.Clock.Now(), Type: EventDropped, Basket: &t.cur.ID, Reason: "nothing was scanned after the card or number was shown"})

@@ -87,7 +87,8 @@ type Deps struct {
 }
 
 // Frame is one thing that a device read: one of Scan, Swipe, Key and Fault is
-// set. The lane takes over the Swipe and wipes its TID.
+// set. The lane takes over the Scan and the Swipe: it wipes every TID, and every
+// label that does not become a line.
 type Frame struct {
 	Device string
 	At     time.Time // when its last byte was read
@@ -195,6 +196,7 @@ func (l *Lane) Offer(f Frame) bool {
 	case l.frames <- f:
 		return true
 	default:
+		wipe(f)
 		l.counts.add("overflow")
 		l.publish(Event{At: f.At, Type: EventRefused, Device: f.Device, Code: "overflow", Reason: "the lane did not keep up: scan again"})
 		return false

@@ -128,7 +128,8 @@ func (t *till) finish() {
 	}
 }
 
-// drain handles the frames read before until, and holds back later ones.
+// drain handles the frames read before until, and holds back later ones. One of
+// them may close the basket by itself, and so hold back what this drain is for.
 func (t *till) drain(until time.Time) {
 	timer := time.NewTimer(settle)
 	defer timer.Stop()
@@ -141,8 +142,19 @@ func (t *till) drain(until time.Time) {
 				t.frame(f)
 			}
 		case <-timer.C:
+			t.releaseUntil(until)
 			return
 		}
+	}
+}
+
+// releaseUntil handles the held frames that were read before until.
+func (t *till) releaseUntil(until time.Time) {
+	due := func(f Frame) bool { return !f.At.After(until) }
+	for i := slices.IndexFunc(t.held, due); i >= 0; i = slices.IndexFunc(t.held, due) {
+		f := t.held[i]
+		t.held = slices.Delete(t.held, i, i+1)
+		t.frame(f)
 	}
 }
 
@@ -155,7 +167,6 @@ func (t *till) command(c command) error {
 
 func (t *till) frame(f Frame) {
 	if err := t.keepHouse(); err != nil {
-		wipe(f)
 		t.refuse(f, asRefused("journal", err))
 		return
 	}
@@ -173,9 +184,14 @@ func (t *till) frame(f Frame) {
 	}
 }
 
+// wipe forgets what a device read. A label may have been a person's number.
 func wipe(f Frame) {
 	if f.Swipe != nil {
 		f.Swipe.TID.Wipe()
+	}
+	if f.Scan != nil {
+		clear(f.Scan.Data)
+		*f.Scan = scanner.Scan{}
 	}
 }
 
@@ -210,8 +226,9 @@ func (t *till) scan(f Frame) {
 	case !route.tid.IsZero():
 		t.publish(Event{At: f.At, Type: EventSwipe, Device: f.Device, Source: "label", Last4: route.tid.Last4(), Kind: kindOf(route.tid)})
 		t.identify(f, route.tid)
+		wipe(f)
 	default:
-		if _, err := t.append(f.At, f.Device, *f.Scan, route.kind, 0); err != nil {
+		if err := t.append(f.At, f.Device, *f.Scan, route.kind, 0); err != nil {
 			t.refuse(f, asRefused("journal", err))
 			return
 		}
@@ -221,12 +238,12 @@ func (t *till) scan(f Frame) {
 
 // append commits a line. A quantity of 0 is one piece, coming or going as the
 // basket's kind has it.
-func (t *till) append(at time.Time, device string, s scanner.Scan, kind basket.LineKind, quantity int) (basket.Basket, error) {
+func (t *till) append(at time.Time, device string, s scanner.Scan, kind basket.LineKind, quantity int) error {
 	if err := t.ensureOpen(at); err != nil {
-		return basket.Basket{}, err
+		return err
 	}
 	if len(t.cur.Lines) >= basket.MaxLines {
-		return basket.Basket{}, refused("full", fmt.Sprintf("the basket has %d lines: close it first", basket.MaxLines))
+		return refused("full", fmt.Sprintf("the basket has %d lines: close it first", basket.MaxLines))
 	}
 	l := newLine(len(t.cur.Lines)+1, at, device, s, kind)
 	if l.Quantity = quantity; quantity == 0 {
@@ -237,13 +254,13 @@ func (t *till) append(at time.Time, device string, s scanner.Scan, kind basket.L
 	}
 	now := t.ticks.now()
 	if err := t.deps.Journal.AppendLine(t.ctx, t.cur.ID, l, now); err != nil {
-		return basket.Basket{}, t.journalFailed("keep the scan", err)
+		return t.journalFailed("keep the scan", err)
 	}
 	t.journalWorks()
 	t.cur.active = now
 	t.cur.Lines = append(t.cur.Lines, l)
 	t.publish(Event{At: at, Type: EventScan, Device: device, Basket: &t.cur.ID, Line: &l})
-	return t.snapshot(), nil
+	return nil
 }
 
 func newLine(number int, at time.Time, device string, s scanner.Scan, kind basket.LineKind) basket.Line {
@@ -284,8 +301,8 @@ func kindOf(id tid.TID) identity.Kind { return identity.Kind(id.Kind().String())
 // sent.
 func (t *till) identify(f Frame, id tid.TID) {
 	defer id.Wipe()
-	if t.cur == nil && t.hasClosed && t.ticks.now()-t.closedTicks < t.cfg.CloseGuard {
-		t.refuse(f, refused("after-close", "shown right after the last basket was closed: show it again for this customer"))
+	if err := t.mayIdentify(); err != nil {
+		t.refuse(f, err)
 		return
 	}
 	if err := t.ensureOpen(f.At); err != nil {
@@ -309,15 +326,25 @@ func (t *till) identify(f Frame, id tid.TID) {
 	t.resolver.submit(s)
 }
 
-func (t *till) seal(at time.Time, id tid.TID) (basket.Sealed, error) {
+// mayIdentify says why no card or number is taken now, if none is. It is asked
+// before a basket is opened: what is refused opens none.
+func (t *till) mayIdentify() *RefusedError {
 	switch {
-	case t.cur.Kind == basket.Training:
-		return basket.Sealed{}, refused("training", "cards and numbers are not read in training")
 	case t.deps.Sealer == nil:
-		return basket.Sealed{}, refused("not-enrolled", "this lane is not enrolled with central: run posd enroll")
+		return refused("not-enrolled", "this lane is not enrolled with central: run posd enroll")
+	case t.cur == nil && t.hasClosed && t.ticks.now()-t.closedTicks < t.cfg.CloseGuard:
+		return refused("after-close", "shown right after the last basket was closed: show it again for this customer")
+	case t.cur == nil:
+		return nil
+	case t.cur.Kind == basket.Training:
+		return refused("training", "cards and numbers are not read in training")
 	case len(t.cur.Identities) >= basket.MaxIdentities:
-		return basket.Sealed{}, refused("full", "too many cards and numbers were shown for this basket: close it first")
+		return refused("full", "too many cards and numbers were shown for this basket: close it first")
 	}
+	return nil
+}
+
+func (t *till) seal(at time.Time, id tid.TID) (basket.Sealed, error) {
 	t.cur.lastSwipe++ // never used twice, whatever becomes of this one
 	s := basket.Sealed{
 		Basket: t.cur.ID, Swipe: t.cur.lastSwipe, Kind: kindOf(id), At: stamp(at),
@@ -338,7 +365,9 @@ func (t *till) snapshot() basket.Basket {
 	return b
 }
 
+// refuse tells that f was not kept, and forgets it.
 func (t *till) refuse(f Frame, err *RefusedError) {
+	wipe(f)
 	t.counts.add("refused-" + err.Code)
 	t.ack(f, false)
 	t.publish(Event{At: f.At, Type: EventRefused, Device: f.Device, Code: err.Code, Reason: err.Reason})
