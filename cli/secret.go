@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -38,9 +39,23 @@ func (e Env) readSecret(ctx context.Context, prompt string) ([]byte, error) {
 		return nil, err
 	}
 	defer term.Restore(fd, before) // there is nothing else to be done
+	if err := echoOff(fd); err != nil {
+		return nil, err
+	}
 	fmt.Fprint(e.Stderr, prompt)
 	defer fmt.Fprintln(e.Stderr)
 	return interruptible(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+}
+
+// echoOff comes before the prompt: what answers a prompt at once, such as a
+// script, must not be echoed either.
+func echoOff(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	t.Lflag &^= unix.ECHO
+	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
 
 // interruptible returns early when ctx ends; the read is then left to end with
