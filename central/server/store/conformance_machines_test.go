@@ -158,6 +158,9 @@ func testRenew(t *testing.T, open func() Store) {
 	if fresh, err := s.Renew(t.Context(), []byte{1}, key, late, issuer(4, key, late)); err != nil || string(fresh.Serial) != "\x04" {
 		t.Errorf("the same after two thirds of its life: %+v, %v", fresh, err)
 	}
+	if again, err := s.Renew(t.Context(), []byte{1}, key, late, issuer(5, key, late)); err != nil || string(again.Serial) != "\x04" {
+		t.Errorf("and that answer lost, too: %+v, %v", again, err)
+	}
 	if _, err := s.Renew(t.Context(), []byte{99}, key, late, nil); !errors.Is(err, ErrUnknownCert) {
 		t.Errorf("unknown certificate: %v", err)
 	}
@@ -182,6 +185,18 @@ func testClone(t *testing.T, open func() Store) {
 	}
 	if _, err := s.Renew(t.Context(), []byte{2}, [32]byte{22}, start, issuer(4, [32]byte{22}, start)); err != nil {
 		t.Errorf("the lane itself: %v", err)
+	}
+	// A copy made while certificate 2 was on its way holds 1 and the key of 2.
+	for _, now := range []time.Time{start, start.AddDate(0, 0, 25)} {
+		if c, err := s.Renew(t.Context(), []byte{1}, key, now, issuer(5, key, now)); !errors.Is(err, ErrSuperseded) {
+			t.Errorf("a clone with an older key got %+v, %v", c, err)
+		}
+	}
+	for range 3 {
+		s.Renew(t.Context(), []byte{1}, [32]byte{21}, start.Add(time.Hour), nil)
+	}
+	if all := alarms(t, s); len(all) != 3 {
+		t.Errorf("alarms %+v, want 3: those within an hour of one are not kept", all)
 	}
 }
 
@@ -213,6 +228,9 @@ func testRevoke(t *testing.T, open func() Store) {
 	}
 	if a, b := state(t, s, lane1, start), state(t, s, lane2, start); a != Revoked || b != Enrolled {
 		t.Errorf("states %q, %q", a, b)
+	}
+	if c, err := s.Enroll(t.Context(), [32]byte{1}, enroll.Lane, key, start, nil); !errors.Is(err, ErrRevoked) {
+		t.Errorf("its token and key again: %+v, %v", c, err)
 	}
 	token1(t, s, lane1, 9) // a revoked lane may be enrolled anew
 }

@@ -75,8 +75,10 @@ func (s *SQLite) Enroll(ctx context.Context, hash [32]byte, role enroll.Role, sp
 			return alarm(tx, now, AlarmTokenReused, t.machine, "an enrolment token that was used before came again, with another key")
 		case !now.Before(t.expires):
 			return ErrTokenExpired
+		case t.state == "revoked":
+			return ErrRevoked
 		case t.certificate != nil:
-			c, err = readCertificate(tx, t.certificate)
+			c, _, err = readCertificate(tx, t.certificate)
 			return err
 		}
 		if c, err = issue(t.name); err != nil {
@@ -105,6 +107,7 @@ type token struct {
 	name        enroll.Name
 	expires     time.Time
 	certificate []byte // nil: unused
+	state       string // of the certificate
 	spki        [32]byte
 }
 
@@ -112,9 +115,9 @@ func readToken(tx *sql.Tx, hash [32]byte) (t token, err error) {
 	var tenant, shop, role, lane string
 	var expires int64
 	var spki []byte
-	err = tx.QueryRow(`SELECT m.id, n.name, m.shop, m.role, m.lane, k.expires_at, k.certificate, c.spki
+	err = tx.QueryRow(`SELECT m.id, n.name, m.shop, m.role, m.lane, k.expires_at, k.certificate, c.spki, ifnull(c.state, '')
 		FROM tokens k JOIN machines m ON m.id = k.machine JOIN tenants n ON n.id = m.tenant LEFT JOIN certificates c ON c.serial = k.certificate
-		WHERE k.hash = ?`, hash[:]).Scan(&t.machine, &tenant, &shop, &role, &lane, &expires, &t.certificate, &spki)
+		WHERE k.hash = ?`, hash[:]).Scan(&t.machine, &tenant, &shop, &role, &lane, &expires, &t.certificate, &spki, &t.state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, ErrTokenUnknown
 	}
@@ -135,15 +138,19 @@ func (s *SQLite) Renew(ctx context.Context, presented []byte, spki [32]byte, now
 		case "revoked":
 			return ErrRevoked
 		case "superseded":
-			if p.successor.SPKI != spki {
-				refused = ErrSuperseded
+			last, err := successor(tx, p.by, spki)
+			if errors.Is(err, ErrSuperseded) {
+				refused = err
 				return alarm(tx, now, AlarmClone, p.machine, "a certificate that was renewed before came to renew again, with another key: two machines hold this identity")
 			}
-			if p.successor.fresh(now) {
-				c = p.successor
+			if err != nil {
+				return err
+			}
+			if last.fresh(now) {
+				c = last
 				return nil
 			}
-			presented = p.successor.Serial
+			presented = last.Serial
 		}
 		if c, err = issue(p.name); err != nil {
 			return err
@@ -162,36 +169,49 @@ func (c Certificate) fresh(now time.Time) bool {
 }
 
 type presented struct {
-	machine   int64
-	name      enroll.Name
-	state     string
-	successor Certificate // if it is superseded
+	machine int64
+	name    enroll.Name
+	state   string
+	by      []byte // what superseded it, if anything
 }
 
 func readPresented(tx *sql.Tx, serial []byte) (p presented, err error) {
 	var tenant, shop, role, lane string
-	var by []byte
 	err = tx.QueryRow(`SELECT m.id, t.name, m.shop, m.role, m.lane, c.state, c.superseded_by
 		FROM certificates c JOIN machines m ON m.id = c.machine JOIN tenants t ON t.id = m.tenant
-		WHERE c.serial = ?`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &by)
+		WHERE c.serial = ?`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &p.by)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, ErrUnknownCert
 	}
 	p.name = name(tenant, shop, role, lane)
-	if err == nil && p.state == "superseded" {
-		p.successor, err = readCertificate(tx, by)
-	}
 	return p, err
 }
 
-func readCertificate(tx *sql.Tx, serial []byte) (Certificate, error) {
-	c := Certificate{Serial: serial}
+// successor gives the newest of the certificates that superseded one another,
+// beginning with serial. If one of them is for another key than spki, the
+// machine that asks is not the one that got it: ErrSuperseded.
+func successor(tx *sql.Tx, serial []byte, spki [32]byte) (Certificate, error) {
+	for {
+		c, by, err := readCertificate(tx, serial)
+		if err == nil && c.SPKI != spki {
+			err = ErrSuperseded
+		}
+		if err != nil || by == nil {
+			return c, err
+		}
+		serial = by
+	}
+}
+
+// readCertificate gives a certificate, and the serial of the one that superseded
+// it, if any.
+func readCertificate(tx *sql.Tx, serial []byte) (c Certificate, by []byte, err error) {
 	var spki []byte
 	var from, to int64
-	err := tx.QueryRow(`SELECT spki, der, not_before, not_after FROM certificates WHERE serial = ?`, serial).Scan(&spki, &c.DER, &from, &to)
+	err = tx.QueryRow(`SELECT spki, der, not_before, not_after, superseded_by FROM certificates WHERE serial = ?`, serial).Scan(&spki, &c.DER, &from, &to, &by)
 	copy(c.SPKI[:], spki)
-	c.NotBefore, c.NotAfter = instant(from), instant(to)
-	return c, err
+	c.Serial, c.NotBefore, c.NotAfter = serial, instant(from), instant(to)
+	return c, by, err
 }
 
 func addCertificate(tx *sql.Tx, machine int64, c Certificate) error {
@@ -309,8 +329,12 @@ func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
 	return id, err
 }
 
+// alarm raises an alarm. The same one again within an hour is not kept: whoever
+// causes it could fill the disk.
 func alarm(tx *sql.Tx, now time.Time, kind string, machine int64, detail string) error {
-	_, err := tx.Exec(`INSERT INTO alarms (at, type, machine, detail) VALUES (?, ?, ?, ?)`, now.UnixMilli(), kind, machine, detail)
+	_, err := tx.Exec(`INSERT INTO alarms (at, type, machine, detail) SELECT ?1, ?2, ?3, ?4
+		WHERE NOT EXISTS (SELECT 1 FROM alarms WHERE type = ?2 AND machine = ?3 AND at > ?1 - ?5 AND at <= ?1)`,
+		now.UnixMilli(), kind, machine, detail, time.Hour.Milliseconds())
 	return err
 }
 

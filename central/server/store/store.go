@@ -225,11 +225,11 @@ type Store interface {
 	// Enroll uses a token and records the certificate that issue makes. The
 	// same token with the same key gets that certificate again until the token
 	// expires. ErrTokenUnknown, ErrTokenExpired, ErrTokenUsed (and an alarm),
-	// ErrWrongRole (the token stays good).
+	// ErrWrongRole (the token stays good), ErrRevoked (that certificate was).
 	Enroll(ctx context.Context, hash [32]byte, role enroll.Role, spki [32]byte, now time.Time, issue Issuer) (Certificate, error)
 	// Renew records the certificate that issue makes for spki, which supersedes
-	// the one presented. If that was superseded by one for the same key, it is
-	// given again while more than a third of its life is left.
+	// the one presented. If that was superseded by one for the same key, the
+	// newest such is given again while more than a third of its life is left.
 	// ErrUnknownCert, ErrRevoked, ErrSuperseded (and an alarm).
 	Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (Certificate, error)
 	// Revoke revokes all certificates and tokens of a machine. ErrNoMachine.
@@ -239,7 +239,8 @@ type Store interface {
 	// after, in their order.
 	Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error)
 
-	// Alarms gives all alarms whose id is above after, in their order.
+	// Alarms gives all alarms whose id is above after, in their order. One that
+	// comes again for the same machine within an hour is kept once.
 	Alarms(ctx context.Context, after int64) ([]Alarm, error)
 
 	// Probe reports whether the store can be written.
