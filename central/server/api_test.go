@@ -18,7 +18,7 @@ import (
 )
 
 func TestServerServesWhatIsDocumented(t *testing.T) {
-	h := prepare(t, Limits{Lookups: Rate{1, 40}, Failures: Rate{1.0 / 60, 2}, Enrol: Rate{1, 100}})
+	h := prepare(t, Limits{Lookups: Rate{1, 40}, Failures: Rate{1.0 / 60, 2}, TIDs: Rate{1, 40}, Enrol: Rate{1, 100}})
 	must(t, h.doc.CheckRoutes(h.s.Routes()))
 
 	h.want(503, "", nil, "GET", "/readyz", nil)
@@ -89,13 +89,16 @@ func (h *harness) quotas(lane *machine) {
 		}
 	}
 	h.pass(time.Minute)
-	for _, path := range []string{enroll.EnrollPath, enroll.RenewPath} {
-		for range 100 {
-			h.do(nil, "POST", path, "{}")
-		}
-		h.want(429, central.ProblemQuota, nil, "POST", path, "{}")
-		h.pass(2 * time.Minute)
+	for range 100 {
+		h.do(nil, "POST", enroll.EnrollPath, "{}")
+		h.do(nil, "POST", enroll.RenewPath, "{}")
 	}
+	h.want(429, central.ProblemQuota, nil, "POST", enroll.EnrollPath, "{}")
+	for range 100 {
+		h.want(400, central.ProblemBadRequest, lane, "POST", enroll.RenewPath, "{}") // strangers take nothing of it
+	}
+	h.want(429, central.ProblemQuota, lane, "POST", enroll.RenewPath, "{}")
+	h.pass(2 * time.Minute)
 }
 
 func (h *harness) outage() {
@@ -153,7 +156,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestEveryCryptographicFailureLooksAlike(t *testing.T) {
-	h := prepare(t, Limits{Lookups: Rate{1, 1e6}, Failures: Rate{1, 1e6}, Enrol: Rate{1, 1e6}})
+	h := prepare(t, Limits{Lookups: Rate{1, 1e6}, Failures: Rate{1, 1e6}, TIDs: Rate{1, 1e6}, Enrol: Rate{1, 1e6}})
 	must(t, h.s.Load(t.Context()))
 	lane := h.enrol(lane1)
 	lane.resolve(visa, 1)

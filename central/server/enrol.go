@@ -25,7 +25,7 @@ func (s *Server) enroll(r *http.Request) (any, *central.Problem) {
 }
 
 func (s *Server) enrolled(r *http.Request) (*enroll.EnrollResponse, *central.Problem) {
-	if p := s.admitEnrolment(); p != nil {
+	if p := s.admitEnrolment(enroll.EnrollPath); p != nil {
 		return nil, p
 	}
 	var req enroll.EnrollRequest
@@ -63,10 +63,10 @@ func (s *Server) renew(r *http.Request) (any, *central.Problem) {
 }
 
 func (s *Server) renewed(r *http.Request) (*enroll.RenewResponse, *central.Problem) {
-	if p := s.admitEnrolment(); p != nil {
-		return nil, p
-	}
 	name, leaf, p := s.renewing(r)
+	if p == nil {
+		p = s.admitEnrolment(enroll.RenewPath)
+	}
 	if p != nil {
 		return nil, p
 	}
@@ -107,8 +107,10 @@ func (s *Server) renewing(r *http.Request) (enroll.Name, *x509.Certificate, *cen
 	return name, r.TLS.PeerCertificates[0], nil
 }
 
-func (s *Server) admitEnrolment() *central.Problem {
-	if wait, ok := s.enrolments.take("", s.now()); !ok {
+// admitEnrolment applies the quota of all machines, apart for each path: whoever
+// has no certificate cannot keep others from renewing theirs.
+func (s *Server) admitEnrolment(path string) *central.Problem {
+	if wait, ok := s.enrolments.take(path, s.now()); !ok {
 		return overQuota(wait, "too many machines enrol or renew at once")
 	}
 	return nil

@@ -250,16 +250,22 @@ func parse(t *testing.T, der []byte) *x509.Certificate {
 // seal makes a request for a card's household, with enc.
 func (m *machine) seal(number string, swipe uint32) central.Request {
 	m.h.t.Helper()
+	secret, err := tid.NewPayment([]byte(number))
+	must(m.h.t, err)
+	return m.sealTID(secret, swipe)
+}
+
+// sealTID is seal for a TID of any kind, which it wipes.
+func (m *machine) sealTID(secret tid.TID, swipe uint32) central.Request {
+	m.h.t.Helper()
 	t := m.h.t
+	defer secret.Wipe()
 	if m.epoch == nil {
 		key, err := m.h.s.keys.manifestSealingKey(m.h.clock())
 		must(t, err)
 		m.epoch, err = enctid.NewEpoch(enctid.PublicKey{ID: enctid.KeyID(key.ID), Key: key.PublicKey}, enctid.Binding{Tenant: m.name.Tenant, Lane: m.name.LaneName()})
 		must(t, err)
 	}
-	secret, err := tid.NewPayment([]byte(number))
-	must(t, err)
-	defer secret.Wipe()
 	req := central.Request{Basket: uuid.MustParse("0191f0a0-0000-7000-8000-000000000001"), Swipe: swipe, SealedAt: m.h.clock().UnixMilli()}
 	short, err := m.epoch.Seal(secret, enctid.Context{Basket: req.Basket, Swipe: req.Swipe, SealedAt: req.SealedAt})
 	must(t, err)

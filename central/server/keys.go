@@ -202,6 +202,7 @@ func (k *Keys) take(kek vault.KEK, row store.Key, tenants map[int64]*directory.T
 		return err
 	case store.Manifest:
 		private := ed25519.NewKeyFromSeed(secret)
+		clear(secret)
 		k.signer = func() ed25519.PrivateKey { return private }
 		k.manifestKey = private.Public().(ed25519.PublicKey)
 	case store.Fingerprint:
@@ -223,8 +224,8 @@ func (k *Keys) takeHPKE(row store.Key, seed []byte) error {
 	}
 	k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.State(row.State), Key: private})
 	k.public = append(k.public, central.ManifestKey{
-		ID: row.Number, KEM: central.KEMMLKEM768X25519, PublicKey: private.Public(),
-		State: central.KeyState(row.State), NotBefore: row.CreatedAt,
+		ID: row.Number, KEM: central.KEMMLKEM768X25519, PublicKey: private.Public(), State: central.KeyState(row.State),
+		NotBefore: row.CreatedAt.Add(-enroll.Backdate), // as of certificates, for lanes whose clocks are behind a little
 	})
 	return nil
 }

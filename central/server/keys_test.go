@@ -175,3 +175,10 @@ func TestPublicURL(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestALaneWhoseClockIsBehindCanSeal(t *testing.T) {
+	h := start(t)
+	if _, err := h.s.keys.manifestSealingKey(h.clock().Add(-10 * time.Minute)); err != nil {
+		t.Errorf("ten minutes behind a new central: %v", err)
+	}
+}

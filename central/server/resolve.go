@@ -96,6 +96,9 @@ func (s *Server) find(r *http.Request, name enroll.Name, req central.Request) (c
 		return s.notOpened(name, err)
 	}
 	defer secret.Wipe()
+	if wait, ok := s.tids.take(name.String()+" "+secret.Kind().String(), s.now()); !ok {
+		return central.Answer{}, outcomeQuota, overQuota(wait, "this lane shows too many cards or numbers of one kind")
+	}
 	found, err := s.directory.Resolve(r.Context(), name.Tenant, secret)
 	if err != nil {
 		return s.notFound(r, name, err)

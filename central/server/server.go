@@ -62,7 +62,7 @@ type Server struct {
 	lookupURL, operationsURL string
 	wrap                     func(http.Handler) http.Handler
 
-	lookups, failures, enrolments *quota
+	lookups, failures, tids, enrolments *quota
 
 	revoked       revocations
 	revokedChange uint64 // owned by the goroutine that follows the store
@@ -98,7 +98,8 @@ func New(opt Options) (*Server, error) {
 	if limits == (Limits{}) {
 		limits = DefaultLimits()
 	}
-	s.lookups, s.failures, s.enrolments = newQuota(limits.Lookups), newQuota(limits.Failures), newQuota(limits.Enrol)
+	s.lookups, s.failures = newQuota(limits.Lookups), newQuota(limits.Failures)
+	s.tids, s.enrolments = newQuota(limits.TIDs), newQuota(limits.Enrol)
 	var err error
 	if s.opener, err = opener.New(opt.Keys.hpke, opener.DefaultPerLane); err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
@@ -146,8 +147,8 @@ func (s *Server) Routes() []string {
 }
 
 // drainTime is how long requests in flight may take when the server ends. They
-// take milliseconds.
-const drainTime = 5 * time.Second
+// take milliseconds; who is cut off asks again.
+const drainTime = 800 * time.Millisecond
 
 // Run serves both listeners until ctx ends; then it answers what is in flight
 // and returns nil. ready, if not nil, is called once lookups are answered.
@@ -186,25 +187,26 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 	}
 	s.draining.Store(true)
 	stop()
-	err = errors.Join(err, drain(servers))
+	s.drain(servers)
 	wg.Wait()
 	return err
 }
 
-func drain(servers []*http.Server) error {
+// drain lets requests in flight end. A connection on which nothing has come yet,
+// or only half a request, counts as one.
+func (s *Server) drain(servers []*http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	errs := make([]error, len(servers))
 	var wg sync.WaitGroup
-	for i, srv := range servers {
+	for _, srv := range servers {
 		wg.Go(func() {
-			if errs[i] = srv.Shutdown(ctx); errs[i] != nil {
-				errs[i] = errors.Join(fmt.Errorf("requests were cut short: %w", errs[i]), srv.Close())
+			if srv.Shutdown(ctx) != nil {
+				s.log.Warn("some callers were cut off; they ask again")
+				srv.Close()
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // httpServer bounds what a caller can hold on to. HTTP/2 would cost twice the

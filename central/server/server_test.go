@@ -264,3 +264,24 @@ func listen(t *testing.T) net.Listener {
 	must(t, err)
 	return l
 }
+
+// Whoever has connected and said nothing, or half of something, does not hold up
+// the end, and is no error of it.
+func TestStalledCallersAreCutOff(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, nil)
+	silent, err := net.Dial("tcp", strings.TrimPrefix(c.OperationsURL, "https://"))
+	must(t, err)
+	defer silent.Close()
+	config := enroll.ClientConfig(c.Enrol(t, "12", "1"), enroll.Name{Role: enroll.Central})
+	half, err := tls.Dial("tcp", strings.TrimPrefix(c.LookupURL, "https://"), config)
+	must(t, err)
+	defer half.Close()
+	_, err = half.Write([]byte("POST /v1/resolve HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
+	must(t, err)
+	begun := time.Now()
+	c.Stop() // fails the test if the server ends with an error
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"encoding/binary"
+	"errors"
 	"sync"
 
 	"posd/central/server/index"
@@ -121,6 +122,9 @@ type flight struct {
 	err  error
 }
 
+// errFlightLost is what the others get if fn panics.
+var errFlightLost = errors.New("the store did not answer")
+
 // do calls fn once for all that ask for fingerprint at the same time. fn goes on
 // when whoever asked first gives up: the others still wait for it. Only the first
 // is told that the household was created.
@@ -131,7 +135,7 @@ func (f *flights) do(ctx context.Context, fingerprint [16]byte, fn func(context.
 	}
 	one, waiting := f.flights[fingerprint]
 	if !waiting {
-		one = &flight{done: make(chan struct{})}
+		one = &flight{done: make(chan struct{}), err: errFlightLost}
 		f.flights[fingerprint] = one
 	}
 	f.mu.Unlock()
