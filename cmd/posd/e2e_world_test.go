@@ -139,7 +139,7 @@ func freePort(t *testing.T) string {
 func (s *shop) call(stdin string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), filepath.Join(s.bin, args[0]), args[1:]...)
-	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Stdin, cmd.Env = strings.NewReader(stdin), environment()
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
@@ -149,10 +149,14 @@ func (s *shop) call(stdin string, args ...string) string {
 	return string(out)
 }
 
+// environment is that of the programs. The race detector would keep each of them
+// for a second at its end.
+func environment() []string { return append(os.Environ(), "GORACE=atexit_sleep_ms=0") }
+
 func (s *shop) start(args ...string) *process {
 	s.t.Helper()
 	p := &process{t: s.t, cmd: exec.Command(filepath.Join(s.bin, args[0]), args[1:]...), exited: make(chan struct{}), out: &text{}, log: &text{}}
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = p.out, p.log, environment()
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)

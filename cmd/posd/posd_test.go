@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,10 +46,18 @@ func TestFrameOf(t *testing.T) {
 	}
 }
 
+// lateClock is the machine's clock, that many nanoseconds later.
+type lateClock struct {
+	lane.SystemClock
+	by atomic.Int64
+}
+
+func (c *lateClock) Boot() time.Duration { return c.SystemClock.Boot() + time.Duration(c.by.Load()) }
+
 // newPosd is a daemon without devices, enrolment and API; its lane does not run.
-func newPosd(t *testing.T) *posd {
+func newPosd(t *testing.T, clock lane.Clock) *posd {
 	t.Helper()
-	l, err := lane.New(t.Context(), lane.Config{}, lane.Deps{Journal: journal.NewMemory(nil)})
+	l, err := lane.New(t.Context(), lane.Config{}, lane.Deps{Journal: journal.NewMemory(nil), Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +70,7 @@ func newPosd(t *testing.T) *posd {
 
 // TestSwipesThatDoNotFitAreWiped fills the lane's queue.
 func TestSwipesThatDoNotFitAreWiped(t *testing.T) {
-	d := newPosd(t)
+	d := newPosd(t, nil)
 	sink := offer(d.lane)
 	for n := 0; sink(drivers.Reading{Err: &drivers.ReadError{}}); n++ {
 		if n > 1<<20 {
@@ -96,7 +105,9 @@ func TestWatchdogStarves(t *testing.T) {
 		}
 		return string(b[:n])
 	}
-	d := newPosd(t)
+	clock := &lateClock{SystemClock: lane.NewSystemClock()}
+	d := newPosd(t, clock)
+	clock.by.Store(int64(time.Minute))
 	d.beat(t.Context(), true)
 	if got := told(); strings.Contains(got, "WATCHDOG=1") || !strings.Contains(got, "STATUS=the lane's loop is stuck") {
 		t.Errorf("of a lane that does not run systemd was told %q", got)
