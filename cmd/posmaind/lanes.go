@@ -65,7 +65,7 @@ func missing(colour cli.Palette, inc server.IncarnationStatus) cli.Text {
 	if len(inc.Gaps) == 0 {
 		return colour.Good("none")
 	}
-	return colour.Doubtful(ranges(inc.Gaps))
+	return colour.Doubtful(ranges(inc.Gaps, inc.Missing))
 }
 
 func alarmsCommand(env cli.Env) *cobra.Command {

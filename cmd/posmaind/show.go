@@ -91,17 +91,10 @@ func owner(t server.Tag) string {
 }
 
 // ranges writes sequence numbers that are missing: "3-4, 7 (3 in all)".
-func ranges(missing []server.Range) string {
+func ranges(missing []server.Range, count uint64) string {
 	const shown = 5
-	if len(missing) == 0 {
-		return "none"
-	}
-	text, count := "", uint64(0)
-	for i, r := range missing {
-		count += r.To - r.From + 1
-		if i >= shown {
-			continue
-		}
+	text := ""
+	for i, r := range missing[:min(len(missing), shown)] {
 		if i > 0 {
 			text += ", "
 		}

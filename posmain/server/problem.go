@@ -43,8 +43,10 @@ func problem(kind, detail string) *posmain.Problem {
 func storeProblem(err error, log *slog.Logger) *posmain.Problem {
 	switch {
 	case errors.Is(err, ErrRevisionConflict):
+		log.Warn("alarm: posmaind alarms says more", "alarm", AlarmRevisionConflict)
 		return problem(posmain.ProblemRevisionConflict, ErrRevisionConflict.Error())
 	case errors.Is(err, ErrBasketConflict):
+		log.Warn("alarm: posmaind alarms says more", "alarm", AlarmBasketConflict)
 		return problem(posmain.ProblemBasketConflict, ErrBasketConflict.Error())
 	case errors.Is(err, context.Canceled): // the lane has gone
 		return later(problem(posmain.ProblemUnavailable, "the request was given up"))

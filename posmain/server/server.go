@@ -36,7 +36,7 @@ const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 60 * time.Second // for a basket of MaxBody over a slow line
 	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 2 * time.Second
+	drainTimeout  = 800 * time.Millisecond
 	maxHeader     = 16 << 10
 )
 
@@ -108,7 +108,7 @@ func (s *Server) TLSConfig() *tls.Config {
 }
 
 // Serve takes baskets on ln, which is a plain TCP listener, until ctx ends. Then
-// it finishes what it has begun, for 2 seconds at most: a lane that is cut off
+// it finishes what it has begun, for less than a second: a lane that is cut off
 // sends again.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.serve(ctx, ln, s.mux) }
 
@@ -192,9 +192,13 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) (posmain.Receipt, 
 		s.Log.Warn("refuse basket", "lane", from.Lane, "basket", id, "problem", p.Type, "detail", p.Detail)
 		return posmain.Receipt{}, s.alarm(r.Context(), from, id, p)
 	}
+	log := s.Log.With("lane", from.Lane, "basket", id)
 	receipt, err := s.Store.Log(r.Context(), Delivery{From: from, Software: software(r), Basket: b, Body: body, At: s.Now()})
 	if err != nil {
-		return posmain.Receipt{}, storeProblem(err, s.Log.With("lane", from.Lane, "basket", id))
+		return posmain.Receipt{}, storeProblem(err, log)
+	}
+	if receipt.Alarm != "" {
+		log.Warn("alarm: posmaind alarms says more", "alarm", receipt.Alarm)
 	}
 	return receipt, nil
 }

@@ -86,6 +86,29 @@ func TestConflictsAreToldAndAlarm(t *testing.T) {
 	if all, err := w.main.Store.Alarms(t.Context(), 10); err != nil || len(all) != 3 {
 		t.Errorf("alarms: %+v, %v", all, err)
 	}
+	for _, alarm := range []string{server.AlarmRevisionConflict, server.AlarmBasketConflict, server.AlarmSequenceFork} {
+		if !w.log.await("alarm=" + alarm) {
+			t.Errorf("the service's own log is silent about %s", alarm)
+		}
+	}
+}
+
+// Whoever has connected and sent half of something does not hold up the end.
+func TestStopDoesNotWaitForStalledLanes(t *testing.T) {
+	w := newWorld(t)
+	silent, err := net.Dial("tcp", strings.TrimPrefix(w.main.URL, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	begun := time.Now()
+	if err := w.main.Stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 1500*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	w.start()
 }
 
 // What a certificate may do is told after the handshake; what is not of this

@@ -38,7 +38,8 @@ func lanes(tx *sql.Tx) ([]LaneStatus, error) {
 
 func incarnations(tx *sql.Tx, lane int64) ([]IncarnationStatus, error) {
 	rows, err := tx.Query(`SELECT n, incarnation, first_seen, last_seen, watermark,
-			(SELECT count(*) FROM baskets b WHERE b.incarnation = i.n), (SELECT ifnull(max(sequence), 0) FROM baskets b WHERE b.incarnation = i.n)
+			(SELECT count(*) FROM baskets b WHERE b.incarnation = i.n), (SELECT ifnull(max(sequence), 0) FROM baskets b WHERE b.incarnation = i.n),
+			(SELECT ifnull(max(sequence), 0) - count(DISTINCT sequence) FROM baskets b WHERE b.incarnation = i.n)
 		FROM incarnations i WHERE lane = ? ORDER BY first_seen DESC, n DESC`, lane)
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func incarnations(tx *sql.Tx, lane int64) ([]IncarnationStatus, error) {
 	for rows.Next() {
 		var i IncarnationStatus
 		var n, first, last int64
-		if err := rows.Scan(&n, &i.Incarnation, &first, &last, &i.Watermark, &i.Baskets, &i.Last); err != nil {
+		if err := rows.Scan(&n, &i.Incarnation, &first, &last, &i.Watermark, &i.Baskets, &i.Last, &i.Missing); err != nil {
 			return nil, err
 		}
 		i.FirstSeen, i.LastSeen = instant(first), instant(last)

@@ -143,7 +143,8 @@ type IncarnationStatus struct {
 	Baskets     int       `json:"baskets"`
 	Last        uint64    `json:"last"`      // the highest number logged
 	Watermark   uint64    `json:"watermark"` // every number up to here is logged
-	Gaps        []Range   `json:"gaps"`      // numbers below Last that are missing, the first 100 ranges
+	Missing     uint64    `json:"missing"`   // how many numbers below Last are not logged
+	Gaps        []Range   `json:"gaps"`      // which: the first 100 ranges
 }
 
 // Range is a range of sequence numbers, both ends included.

@@ -112,6 +112,22 @@ func lanes(t *testing.T, open Opener) {
 	}
 }
 
+// manyGaps: what is missing is counted whole, though not every gap is told.
+func manyGaps(t *testing.T, open Opener) {
+	s := mustOpen(t, open)
+	for i := range uint64(103) {
+		mustLog(t, s, Deliver(t, Basket(2*i+2)))
+	}
+	mustLog(t, s, Deliver(t, Basket(2))) // a fork is no gap less
+	got, err := s.Lanes(t.Context())
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if one := got[0].Incarnations[0]; one.Missing != 103 || len(one.Gaps) != 100 || one.Baskets != 104 {
+		t.Errorf("%d missing, %d gaps, %d baskets", one.Missing, len(one.Gaps), one.Baskets)
+	}
+}
+
 func alarms(t *testing.T, open Opener) {
 	s := mustOpen(t, open)
 	for i := range 3 {

@@ -76,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 		{"history", history},
 		{"export", export},
 		{"lanes", lanes},
+		{"many gaps", manyGaps},
 		{"alarms", alarms},
 		{"restart", restart},
 		{"many lanes at once", concurrent},
@@ -287,7 +288,11 @@ func watermark(t *testing.T, open Opener) {
 		if err != nil || len(all) != 1 {
 			t.Fatal(all, err)
 		}
-		if got := all[0].Incarnations[0]; !slices.Equal(got.Gaps, step.gaps) || got.Watermark != step.want {
+		missing := uint64(0)
+		for _, gap := range step.gaps {
+			missing += gap.To - gap.From + 1
+		}
+		if got := all[0].Incarnations[0]; !slices.Equal(got.Gaps, step.gaps) || got.Missing != missing || got.Watermark != step.want {
 			t.Errorf("after number %d: %+v, want gaps %v", step.sequence, got, step.gaps)
 		}
 	}
