@@ -25,7 +25,8 @@ type forwarder struct {
 
 func newForwarder(l *Lane) *forwarder {
 	f := &forwarder{Lane: l}
-	f.pump = newPump(f.deliver)
+	queue := &sweep[basket.Delivery]{list: l.deps.Journal.Queued, limit: forwardPage, order: func(d basket.Delivery) int64 { return d.Order }, do: f.send}
+	f.pump = newPump(queue.pass)
 	return f
 }
 
@@ -35,27 +36,11 @@ func (f *forwarder) run(ctx context.Context) {
 	}
 }
 
-// deliver sends once whatever is queued.
-func (f *forwarder) deliver(ctx context.Context) error {
-	var after int64
-	var failed error
-	for inRow := 0; ; {
-		page, err := f.deps.Journal.Queued(ctx, after, forwardPage)
-		if err != nil || len(page) == 0 {
-			return errors.Join(failed, err)
-		}
-		for _, d := range page {
-			after = d.Order
-			if err := f.send(ctx, d); err == nil {
-				inRow = 0
-			} else if failed, inRow = err, inRow+1; inRow == giveUpAfter || ctx.Err() != nil {
-				return failed
-			}
-		}
-	}
-}
+// errLogReplaced ends a pass as a failure, so that what must be sent again goes
+// in another one, after a delay: the log id may change every time.
+var errLogReplaced = errors.New("the POS main computer has a new log")
 
-// send returns nil if the delivery is acknowledged or refused for good.
+// send returns nil if nothing is left to be sent for the delivery's sake.
 func (f *forwarder) send(ctx context.Context, d basket.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
@@ -88,7 +73,7 @@ func (f *forwarder) acknowledge(ctx context.Context, d basket.Delivery, r posmai
 	}
 	if resent > 0 {
 		f.alarm(d.Basket, "log-replaced", fmt.Sprintf("the POS main computer has a new log: %d deliveries are sent again", resent))
-		f.wake()
+		return errLogReplaced
 	}
 	return nil
 }

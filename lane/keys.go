@@ -36,8 +36,9 @@ type Keys struct {
 	Log    *slog.Logger
 
 	mu      sync.Mutex
-	version uint64 // of the newest manifest seen
-	reason  string // why there is no fresh key, "" if there is one
+	version uint64       // of the newest manifest seen
+	key     enctid.KeyID // that is sealed with
+	reason  string       // why there is no fresh key, "" if there is one
 }
 
 // Load takes the manifest in the file, if there is one. An expired one is used
@@ -100,6 +101,17 @@ func (k *Keys) Refresh(ctx context.Context) error {
 	return err
 }
 
+// Retired asks central for the manifest if it is the key in use that was
+// retired: until there is another, every customer is lost.
+func (k *Keys) Retired(ctx context.Context, key enctid.KeyID) {
+	k.mu.Lock()
+	inUse := k.version > 0 && k.key == key
+	k.mu.Unlock()
+	if inUse {
+		k.Refresh(ctx) // notes and logs its failure
+	}
+}
+
 // take verifies a manifest and hands its key to the sealer. Of an expired one
 // the key is handed over beside the error.
 func (k *Keys) take(s central.Signed) error {
@@ -117,7 +129,7 @@ func (k *Keys) take(s central.Signed) error {
 	if useErr := k.Use(enctid.PublicKey{ID: enctid.KeyID(key.ID), Key: key.PublicKey}); useErr != nil {
 		return useErr
 	}
-	k.version = m.Version
+	k.version, k.key = m.Version, enctid.KeyID(key.ID)
 	return err
 }
 

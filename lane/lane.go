@@ -32,6 +32,12 @@ type Central interface {
 	Resolve(ctx context.Context, r central.Request) (central.Answer, error)
 }
 
+// KeyRenewer fetches central's keys. *Keys is one.
+type KeyRenewer interface {
+	// Retired says that central opens nothing any more that is sealed to key.
+	Retired(ctx context.Context, key enctid.KeyID)
+}
+
 // Main logs baskets. *posmain.Client is one.
 type Main interface {
 	Put(ctx context.Context, id string, body []byte) (posmain.Receipt, error)
@@ -81,6 +87,7 @@ type Deps struct {
 	Journal Journal
 	Sealer  Sealer
 	Central Central
+	Keys    KeyRenewer // nil: nobody is told when central has retired a key
 	Main    Main
 	Clock   Clock        // nil: the machine's
 	Log     *slog.Logger // nil: nothing is logged

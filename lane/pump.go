@@ -2,13 +2,19 @@ package lane
 
 import (
 	"context"
+	"errors"
+	"math"
 	"math/rand/v2"
 	"time"
+
+	"posd/central"
+	"posd/posmain"
 )
 
 // pump repeats a pass over work that waits in the journal: at once when woken,
 // after a jittered, doubling delay as long as passes fail, and not at all when
-// there is nothing to do.
+// there is nothing to do. If the other side asks to be left alone for some time,
+// it is.
 type pump struct {
 	pass func(context.Context) error
 	now  chan struct{} // there is new work, or the other side is back
@@ -37,6 +43,7 @@ func signal(ch chan struct{}) {
 
 func (p *pump) run(ctx context.Context) {
 	delay := minDelay
+	var quiet time.Time // until then the other side wants to hear nothing
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -49,14 +56,19 @@ func (p *pump) run(ctx context.Context) {
 			}
 			continue
 		case <-p.now:
+			if time.Now().Before(quiet) {
+				continue // the timer runs
+			}
 		case <-timer.C:
 		}
-		if p.pass(ctx) == nil {
+		err := p.pass(ctx)
+		if err == nil {
 			delay = minDelay
 			timer.Stop()
 			continue
 		}
-		timer.Reset(jitter(delay))
+		quiet = time.Now().Add(retryAfter(err))
+		timer.Reset(retryAfter(err) + jitter(delay))
 		delay = min(2*delay, maxDelay)
 	}
 }
@@ -64,3 +76,62 @@ func (p *pump) run(ctx context.Context) {
 // jitter gives a random time between half of d and d, so that the lanes of a
 // chain do not come back all at once.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
+
+// retryAfter is how long the other side asks to be left alone, 0 if it does not.
+func retryAfter(err error) time.Duration {
+	if p, ok := errors.AsType[*central.Problem](err); ok {
+		return p.RetryAfter
+	}
+	if p, ok := errors.AsType[*posmain.Problem](err); ok {
+		return p.RetryAfter
+	}
+	return 0
+}
+
+const giveUpAfter = 3 // failures in a row end a pass: the other side is away
+
+// sweep makes passes over what waits in the journal, oldest first. A pass that
+// gives up is gone on with behind what it failed on, so that nothing waits for
+// the few that fail every time.
+type sweep[T any] struct {
+	list  func(ctx context.Context, after int64, limit int) ([]T, error)
+	limit int
+	order func(T) int64
+	do    func(context.Context, T) error
+	from  int64 // the next pass begins behind this
+}
+
+func (s *sweep[T]) pass(ctx context.Context) error {
+	from := s.from
+	s.from = 0
+	err := s.between(ctx, from, math.MaxInt64)
+	if s.from != 0 || from == 0 {
+		return err
+	}
+	return errors.Join(err, s.between(ctx, 0, from))
+}
+
+// between does what has an order above after, up to last.
+func (s *sweep[T]) between(ctx context.Context, after, last int64) (failed error) {
+	for inRow := 0; ; {
+		page, err := s.list(ctx, after, s.limit)
+		if err != nil || len(page) == 0 {
+			return errors.Join(failed, err)
+		}
+		for _, item := range page {
+			if after = s.order(item); after > last {
+				return failed
+			}
+			err := s.do(ctx, item)
+			if err == nil {
+				inRow = 0
+				continue
+			}
+			failed = err
+			if inRow++; inRow == giveUpAfter || retryAfter(err) > 0 || ctx.Err() != nil {
+				s.from = after
+				return failed
+			}
+		}
+	}
+}

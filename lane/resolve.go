@@ -16,7 +16,6 @@ const (
 	askTimeout  = 10 * time.Second // of one request to central; late answers are still taken
 	freshAtOnce = 8                // requests for cards just shown that may be under way
 	backlogPage = 64
-	giveUpAfter = 3 // failures in a row end a pass: the other side is away
 )
 
 // resolver asks central whose the EncTIDs are. A card just shown is asked for
@@ -38,7 +37,8 @@ type swipeRef struct {
 
 func newResolver(l *Lane) *resolver {
 	r := &resolver{Lane: l, fresh: make(chan basket.Sealed, freshAtOnce), underway: map[swipeRef]bool{}}
-	r.backlog = newPump(r.pass)
+	backlog := &sweep[basket.Sealed]{list: r.waiting, limit: backlogPage, order: func(s basket.Sealed) int64 { return s.Order }, do: r.ask}
+	r.backlog = newPump(backlog.pass)
 	return r
 }
 
@@ -95,24 +95,14 @@ func (r *resolver) pending(s basket.Sealed, why string) {
 	r.publish(Event{At: r.deps.Clock.Now(), Type: EventIdentity, Basket: &s.Basket, Swipe: s.Swipe, Kind: s.Kind, State: identity.Pending, Reason: why})
 }
 
-// pass asks once for everything that waits.
-func (r *resolver) pass(ctx context.Context) error {
-	var after int64
-	var failed error
-	for inRow := 0; ; {
-		page, err := r.deps.Journal.Pending(ctx, after, backlogPage)
-		if err != nil || len(page) == 0 {
-			return errors.Join(failed, err)
-		}
-		for _, s := range page {
-			after = s.Order
-			if err := r.ask(ctx, s); err == nil {
-				inRow = 0
-			} else if failed, inRow = err, inRow+1; inRow == giveUpAfter || ctx.Err() != nil {
-				return failed
-			}
-		}
+// waiting lists what waits for an answer. What a pass finds was not answered at
+// once: the epoch is given up, as in askNow.
+func (r *resolver) waiting(ctx context.Context, after int64, limit int) ([]basket.Sealed, error) {
+	page, err := r.deps.Journal.Pending(ctx, after, limit)
+	if len(page) > 0 {
+		r.deps.Sealer.Rotate()
 	}
+	return page, err
 }
 
 // ask asks for one identity and commits the answer. It returns nil if the
@@ -123,12 +113,16 @@ func (r *resolver) ask(ctx context.Context, s basket.Sealed) error {
 		return nil
 	}
 	defer r.end(ref)
-	answer, err := r.request(ctx, s)
+	answer, retired, err := r.request(ctx, s)
 	if err != nil {
 		r.central.failed(r.deps.Clock.Now(), err)
 		return err
 	}
-	return r.commit(ctx, s, answer)
+	err = r.commit(ctx, s, answer)
+	if retired && r.deps.Keys != nil {
+		r.deps.Keys.Retired(ctx, enctid.KeyID(s.Key))
+	}
+	return err
 }
 
 func (r *resolver) begin(ref swipeRef) bool {
@@ -148,26 +142,27 @@ func (r *resolver) end(ref swipeRef) {
 }
 
 // request sends the EncTID, and sends it again with the epoch's encapsulated
-// key if central asks for that. What central will never answer is unresolved.
-func (r *resolver) request(ctx context.Context, s basket.Sealed) (basket.Answer, error) {
+// key if central asks for that. What central will never answer is unresolved;
+// retired says that this is for the key.
+func (r *resolver) request(ctx context.Context, s basket.Sealed) (answer basket.Answer, retired bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	q := central.Request{EncTID: s.EncTID, Basket: s.Basket, Swipe: uint32(s.Swipe), SealedAt: s.SealedAt}
 	a, err := r.deps.Central.Resolve(ctx, q)
 	if problemType(err) == central.ProblemUnknownEpoch {
 		if q.EncTID, err = enctid.WithEnc(s.EncTID, s.Enc); err != nil {
-			return basket.Answer{}, err
+			return basket.Answer{}, false, err
 		}
 		a, err = r.deps.Central.Resolve(ctx, q)
 	}
 	switch problemType(err) {
 	case "":
-		return basket.Answer{State: a.State, HHID: a.HHID, DeIdentTID: a.DeIdentTID}, err
+		return basket.Answer{State: a.State, HHID: a.HHID, DeIdentTID: a.DeIdentTID}, false, err
 	case central.ProblemEncTIDRejected, central.ProblemKeyRetired, central.ProblemBadRequest, central.ProblemTooLarge:
 		r.alarm(s.Basket, "identity-refused", "central will not answer for this identity: "+err.Error())
-		return basket.Answer{State: identity.Unresolved}, nil
+		return basket.Answer{State: identity.Unresolved}, problemType(err) == central.ProblemKeyRetired, nil
 	}
-	return basket.Answer{}, err
+	return basket.Answer{}, false, err
 }
 
 // problemType is the type of problem that central answered with, or "".

@@ -135,7 +135,7 @@ func (s *testSealer) Seal(t tid.TID, c enctid.Context) (enctid.Sealed, error) {
 		return enctid.Sealed{}, enctid.ErrNoKey
 	}
 	t.Use(func(digits []byte) { s.cards = append(s.cards, string(digits)) })
-	return enctid.Sealed{EncTID: binary.BigEndian.AppendUint64(nil, uint64(len(s.cards))), Enc: []byte("enc")}, nil
+	return enctid.Sealed{EncTID: binary.BigEndian.AppendUint64(nil, uint64(len(s.cards))), Key: 7, Enc: []byte("enc")}, nil
 }
 
 func (s *testSealer) Rotate() {
