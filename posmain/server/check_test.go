@@ -60,6 +60,12 @@ func TestBasketsThatHoldACardNumberAreRefused(t *testing.T) {
 			line(pan, "EAN13")(b)
 			b.Lines[0].Problem = "an EAN-13 has 13 digits"
 		},
+		"called an EAN": line(pan, "EAN13"),
+		"called an ITF beside a GTIN": func(b *basket.Basket) {
+			line(pan, "ITF")(b)
+			b.Lines[0].GTIN = "00036000291452"
+		},
+		"behind a good label": func(b *basket.Basket) { b.Lines[0].Data = []byte("]E0" + "X;" + pan) },
 		"data": func(b *basket.Basket) {
 			line("X", "Code128")(b)
 			b.Lines[0].Data = []byte("]C0" + "X;" + pan)
@@ -104,6 +110,20 @@ func TestThingsAreTaken(t *testing.T) {
 		if _, p := parse(encode(t, b)); p != nil {
 			t.Errorf("%s %s: %+v", c[1], c[0], p)
 		}
+	}
+}
+
+// A French EAN-13 with an add-on of two digits may be an American Express number
+// by its digits.
+func TestALabelThatShowsItsGTINIsTaken(t *testing.T) {
+	const label = "3712345678000" + "12"
+	if !basket.HoldsCardNumber(label) {
+		t.Fatal("it does not look like a card number")
+	}
+	b := sample()
+	b.Lines[0].UPC, b.Lines[0].Symbology, b.Lines[0].GTIN, b.Lines[0].AddOn = label, "EAN13_S", "0"+label[:13], "12"
+	if _, p := parse(encode(t, b)); p != nil {
+		t.Errorf("%+v", p)
 	}
 }
 
