@@ -25,6 +25,8 @@ func checks() Checks {
 		},
 		Device: func(d Device, rest Config) error {
 			switch {
+			case rest.Country != "US" && rest.Country != "DE":
+				return errors.New("no rules for that country")
 			case d.Driver != "" && d.Driver != "serial-scanner":
 				return fmt.Errorf("no driver %q", d.Driver)
 			case d.Line != "" && d.Line != "9600-8N1":
@@ -200,6 +202,14 @@ func TestAllErrorsAreToldInOrder(t *testing.T) {
 	}
 	if len(lines) != 6 {
 		t.Errorf("%d errors:\n%v", len(lines), err)
+	}
+}
+
+// TestDriversAreAskedLast has a wrong country not told again by each device.
+func TestDriversAreAskedLast(t *testing.T) {
+	text := "payment_cards = true\ncountry = \"XX\"\n[[device]]\nname = \"a\"\nrole = \"keypad\"\nport = \"/dev/a\"\n"
+	if _, err := Parse("c", []byte(text), checks()); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("err = %v", err)
 	}
 }
 

@@ -245,6 +245,9 @@ func TestNotEnrolled(t *testing.T) {
 		t.Errorf("status %+v, %v", st, err)
 	}
 	s.enroll([]string{"--lane", "1"}, "posd", "--config", l.config)
+	if _, err := os.Stat(s.path("lane1", manifestName)); err != nil {
+		t.Errorf("enrolment does not bring central's keys: %v", err)
+	}
 	l.posd.stop()
 	l.run()
 	l.resolved("swipe " + cara)

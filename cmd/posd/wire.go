@@ -7,17 +7,10 @@ import (
 	"posd/msr"
 )
 
-// offer hands readings to the lane.
+// offer hands readings to the lane, which wipes the numbers of those that it
+// does not take, too.
 func offer(l *lane.Lane) drivers.Sink {
-	return func(r drivers.Reading) bool {
-		if l.Offer(frameOf(r)) {
-			return true
-		}
-		if r.Swipe != nil {
-			r.Swipe.TID.Wipe()
-		}
-		return false
-	}
+	return func(r drivers.Reading) bool { return l.Offer(frameOf(r)) }
 }
 
 // frameOf puts a driver's reading in the lane's terms.
