@@ -112,7 +112,9 @@ func (e *Explanation) checkDigit() *CheckDigit {
 	digits := e.Label
 	switch i := slices.IndexFunc(e.Elements, func(element gs1.Element) bool { return element.AI == "01" }); {
 	case i >= 0:
-		digits = e.Elements[i].Value
+		if digits = e.Elements[i].Value; len(digits) != 14 {
+			return nil
+		}
 	case e.Symbology == UPCE || e.Symbology == UPCES:
 		return upceCheckDigit(digits)
 	case e.Symbology == ITF && len(digits) != 14 || e.Symbology != ITF && !e.Symbology.isUPCEAN():

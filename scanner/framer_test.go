@@ -179,12 +179,13 @@ func TestParseTerminator(t *testing.T) {
 	for s, want := range map[string]Terminator{
 		"": Auto, "auto": Auto, "CR": CR, "cr": CR, "LF": LF, "CRLF": CRLF, "cr lf": CRLF, "TAB": TAB, "ETX": ETX,
 		"none": None, "0x03": ETX, "0X0D": CR, "1e": Byte + 0x1e, "EOT": Byte + 4,
+		"\r": CR, `\r`: CR, `\x0d`: CR, "\r\n": CRLF, `\r\n`: CRLF, "CR-LF": CRLF, "\x04": Byte + 4,
 	} {
 		if got, err := ParseTerminator(s); err != nil || got != want {
 			t.Errorf("ParseTerminator(%q) = %#x, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"NUL", "0x00", "0x123", "3", "0x", "enter", "CRCR"} {
+	for _, s := range []string{"NUL", "0x00", "0x123", "3", "0x", "enter", "CRCR", "\x00", `\x00`, `\n\r`} {
 		if got, err := ParseTerminator(s); err == nil || !strings.Contains(err.Error(), "terminator") {
 			t.Errorf("ParseTerminator(%q) = %#x, %v", s, got, err)
 		}
@@ -192,7 +193,7 @@ func TestParseTerminator(t *testing.T) {
 }
 
 func TestParsePrefix(t *testing.T) {
-	for s, want := range map[string]string{"": "", "STX": "\x02", "stx": "\x02", "0x02": "\x02", "0x023038": "\x0208", "S:": "S:", "02": "02"} {
+	for s, want := range map[string]string{"": "", "STX": "\x02", "stx": "\x02", "0x02": "\x02", "0x023038": "\x0208", "S:": "S:", "02": "\x02", "1b": "\x1b", "20": "20", "00": "00", `\x02A`: "\x02A", `a"\`: `a"\`, "\x02": "\x02"} {
 		if got, err := ParsePrefix(s); err != nil || got != want {
 			t.Errorf("ParsePrefix(%q) = %q, %v", s, got, err)
 		}

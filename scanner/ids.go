@@ -1,6 +1,9 @@
 package scanner
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // IDs is a preset of the identifiers that a scanner puts before its labels to
 // tell the symbology. An AIM identifier is understood under every preset, also
@@ -57,6 +60,10 @@ var ncrIDs = [...]labelID{
 	{"B1", Code39}, {"B2", ITF}, {"B3", Code128}, {"1", Code39}, {"2", ITF}, {"3", Code128}, {"N", Codabar},
 }
 
+// ncrAddress is what the scanner/scale format of NCR puts before the identifier:
+// address 0, function 8. No identifier begins like it.
+const ncrAddress = "08"
+
 // Datalogic Magellan, SCRS232.
 var datalogicIDs = [...]labelID{
 	{"A", UPCA}, {"E", UPCE}, {"F", EAN13}, {"FF", EAN8}, {"I", EAN13},
@@ -97,8 +104,12 @@ type identified struct {
 // identify reads the identifier of a label. The longest that fits counts.
 func identify(frame []byte, ids IDs) identified {
 	found := identified{symbology: Unknown}
+	address := 0
+	if ids == IDsNCR && bytes.HasPrefix(frame, []byte(ncrAddress)) {
+		address = len(ncrAddress)
+	}
 	for _, l := range ids.table() {
-		if n := len(l.id); n > found.length && n <= len(frame) && string(frame[:n]) == l.id {
+		if n := address + len(l.id); n > found.length && bytes.HasPrefix(frame[address:], []byte(l.id)) {
 			found.symbology, found.length = l.symbology, n
 		}
 	}

@@ -48,13 +48,15 @@ func (t Terminator) ends(c, prev byte) bool {
 }
 
 // ParseTerminator reads a terminator as configurations give it: auto, CRLF,
-// none, the name of a control character (CR, LF, TAB, ETX ...), or a byte in
-// hexadecimal such as 0x04. Empty is auto.
+// none, the name of a control character (CR, LF, TAB, ETX ...), the character
+// itself, also escaped (\r), or a byte in hexadecimal such as 0x04. Empty is
+// auto.
 func ParseTerminator(s string) (Terminator, error) {
+	s = unescape(s)
 	switch strings.ToUpper(s) {
 	case "", "AUTO":
 		return Auto, nil
-	case "CRLF", "CR LF":
+	case "CRLF", "CR LF", "CR-LF", "CR+LF", "\r\n":
 		return CRLF, nil
 	case "NONE":
 		return None, nil
@@ -69,12 +71,17 @@ func ParseTerminator(s string) (Terminator, error) {
 	return Auto, fmt.Errorf("terminator: %q is none: use auto, CR, LF, CRLF, TAB, ETX, none or a byte such as 0x04", s)
 }
 
-// ParsePrefix reads a prefix as configurations give it: the name of a control
-// character (STX, SOH ...), bytes in hexadecimal behind 0x, such as 0x0241, or
-// the characters themselves.
+// ParsePrefix reads a prefix as configurations give it: a control character by
+// its name (STX, SOH ...) or its two hexadecimal digits (02), bytes in
+// hexadecimal behind 0x, such as 0x0241, or the characters themselves, also
+// escaped (\x02).
 func ParsePrefix(s string) (string, error) {
+	s = unescape(s)
 	if c, ok := control(s); ok {
 		return string([]byte{c}), nil
+	}
+	if b, err := strconv.ParseUint(s, 16, 8); err == nil && len(s) == 2 && b > 0 && b < ' ' {
+		return string([]byte{byte(b)}), nil
 	}
 	if len(s) < 2 || strings.ToLower(s[:2]) != "0x" {
 		return s, nil
@@ -94,7 +101,20 @@ func ParsePrefix(s string) (string, error) {
 	return string(prefix), nil
 }
 
+// unescape resolves escapes such as \r and \x02. Text that is badly escaped is
+// meant as it stands.
+func unescape(s string) string {
+	if plain, err := strconv.Unquote(`"` + s + `"`); err == nil {
+		return plain
+	}
+	return s
+}
+
+// control gives a control character, by its name or by itself.
 func control(name string) (byte, bool) {
+	if len(name) == 1 && name[0] > 0 && name[0] < ' ' {
+		return name[0], true
+	}
 	for _, c := range controls {
 		if strings.EqualFold(c.name, name) {
 			return c.char, true
