@@ -10,6 +10,14 @@ type card struct {
 	disagree       bool   // both are account numbers, and differ
 }
 
+// number gives the digits that the card is known by, nil if there are none.
+func (c card) number() []byte {
+	if c.track2 != nil {
+		return c.track2
+	}
+	return c.track1
+}
+
 // examine reads the tracks. noise says that more was sent than tracks.
 func examine(tracks [3]track, noise bool) card {
 	c := card{blank: !noise}

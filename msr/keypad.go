@@ -159,9 +159,10 @@ func (k *Keypad) enter() (Entry, bool) {
 		return Entry{}, false
 	}
 	s := Swipe{Source: SourceKeypad}
+	last := tail(k.buf[:k.n])
 	var err error
 	if s.TID, err = k.rules.FromKeypad(k.buf[:k.n]); err != nil {
-		s.Code, s.Reason = refusal(err), err.Error()
+		s.Code, s.Reason, s.tail = refusal(err), err.Error(), last
 	}
 	return Entry{Kind: EntryNumber, Swipe: &s}, true
 }

@@ -27,7 +27,10 @@ func (r Reader) Read(frame []byte) Swipe {
 	}
 	c := examine(tracks, noise)
 	s.Form = c.form
-	s.TID, s.Code = r.identify(c)
+	last := tail(c.number())
+	if s.TID, s.Code = r.identify(c); s.Code == CodeNotATID || s.Code == CodeNotConfigured {
+		s.tail = last
+	}
 	s.Reason = explain(s.Code, s.Tracks)
 	return s
 }

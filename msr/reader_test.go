@@ -77,7 +77,7 @@ func read(t *testing.T, r Reader, text string) Swipe {
 			t.Errorf("track %d: %+v", i+1, track)
 		}
 	}
-	if s.TID.IsZero() != (s.Code != "") || (s.Code == "") != (s.Reason == "") || s.TID.IsZero() != (s.Last4() == "") {
+	if s.TID.IsZero() != (s.Code != "") || (s.Code == "") != (s.Reason == "") || !s.TID.IsZero() && s.Last4() == "" {
 		t.Errorf("TID %v with last 4 %q, code %q, reason %q", s.TID, s.Last4(), s.Code, s.Reason)
 	}
 	if long := regexp.MustCompile("[0-9]{4}").FindString(s.Reason); long != "" {
@@ -199,6 +199,25 @@ func TestPaymentCardsOff(t *testing.T) {
 		}
 		if s.Code == CodePaymentCardsOff && s.Last4() != "" {
 			t.Errorf("last 4 %q of a refused card", s.Last4())
+		}
+	}
+}
+
+// A card that the shop does not read shows no more than one that it reads, and
+// nothing where nothing may be read.
+func TestLast4WithoutTID(t *testing.T) {
+	for frame, want := range map[string]string{
+		";6006491234567890=99121010000?": "7890", // a gift card, without Luhn
+		"%B6006491234567890^GIFT^9912?":  "7890",
+		";123456?":                       "456",
+		";1?":                            "",
+		"%GIFT^CARD^?":                   "",
+		one(visa) + two(mc):              "",
+		";636014123456789=261219700101?": "",
+		"%E?;E?":                         "",
+	} {
+		if s := read(t, Reader{Rules: rules}, frame); !s.TID.IsZero() || s.Last4() != want {
+			t.Errorf("%s: %q", frame, s.Last4())
 		}
 	}
 }

@@ -71,7 +71,26 @@ type Swipe struct {
 	TID    tid.TID `json:"-"`                // zero if there is none; whoever takes the swipe wipes it
 	Code   string  `json:"code,omitempty"`   // why there is none: CodeBlank and so on
 	Reason string  `json:"reason,omitempty"` // the same for people, without a digit of the number
+
+	tail string // the last digits of a number that the rules do not read
 }
 
-// Last4 gives the last four digits of the number, or "" if there is no TID.
-func (s Swipe) Last4() string { return s.TID.Last4() }
+// Last4 gives the last four digits of the number, also of one that the shop's
+// rules do not read; fewer of a number of less than eight digits. It is "" for
+// a licence, for a payment card where these are not read, and where there is no
+// number.
+func (s Swipe) Last4() string {
+	if s.tail != "" {
+		return s.tail
+	}
+	return s.TID.Last4()
+}
+
+// Unreadable reports whether a card gave no track that could be read, or tracks
+// that cannot be of one card.
+func (s Swipe) Unreadable() bool {
+	return s.Source == SourceCard && (s.Form == "" || s.Code == CodeTracksDisagree)
+}
+
+// tail gives the last digits of a number: four, and never more than half.
+func tail(digits []byte) string { return string(digits[len(digits)-min(4, len(digits)/2):]) }
