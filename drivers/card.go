@@ -33,21 +33,22 @@ func serialMSR() Driver {
 	}
 }
 
-// beginsAsTrack reports whether the first printable character is the start
-// sentinel of a track, and an end sentinel follows.
+// beginsAsTrack reports whether reads look like tracks: the first printable
+// character, but for the digit of a card sensor, is a start sentinel, and what a
+// track has stands behind it; or one track follows another, where the first has
+// lost its start.
 func beginsAsTrack(reads []Read) bool {
-	began := false
+	var all []byte
 	for _, r := range reads {
-		at := bytes.IndexFunc(r.Data, func(c rune) bool { return c > ' ' })
-		if !began && at >= 0 && bytes.IndexByte([]byte("%;+"), r.Data[at]) < 0 {
-			return false
-		}
-		began = began || at >= 0
-		if began && bytes.IndexByte(r.Data, '?') >= 0 {
-			return true
-		}
+		all = append(all, r.Data...)
 	}
-	return false
+	defer clear(all)
+	text := bytes.TrimLeftFunc(all, func(c rune) bool { return c <= ' ' })
+	if len(text) > 1 && (text[0] == '0' || text[0] == '1') {
+		text = text[1:]
+	}
+	began := len(text) > 0 && bytes.IndexByte([]byte("%;+"), text[0]) >= 0
+	return began && bytes.ContainsAny(text, "?^=") || bytes.Contains(text, []byte("?;"))
 }
 
 // cardDecoder decodes a stream of swipes.

@@ -19,7 +19,10 @@ const (
 )
 
 // Event is a reading in JSON, as "posd decode" prints it: of a number no more
-// than its last four digits.
+// than its last four digits. What could not be read as it should is an error,
+// with what is known of the scan or swipe all the same. A card or number that
+// was read, and that no rule of the shop takes, is none: Code and Reason say why
+// it is not taken.
 type Event struct {
 	Type string  `json:"type"`
 	At   float64 `json:"at"` // seconds since the recording's start, when the last byte was read
@@ -37,24 +40,23 @@ type Event struct {
 	Action string      `json:"action,omitempty"` // of a key-entry: number, clear, timeout, close
 	Last4  string      `json:"last4,omitempty"`
 
-	Kind   string     `json:"kind,omitempty"`   // of a scan: item, coupon, other; of a number: payment, loyalty, phone
-	Error  *ReadError `json:"error,omitempty"`  // what is wrong with a scan or number that was delivered all the same
-	Code   string     `json:"code,omitempty"`   // of an error
-	Reason string     `json:"reason,omitempty"` // of an error
+	Kind   string `json:"kind,omitempty"` // of a scan: item, coupon, other; of a number: payment, loyalty, phone
+	Code   string `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Failed reports whether the event tells of something that could not be read
 // as it should.
-func (e Event) Failed() bool { return e.Type == EventError || e.Error != nil }
+func (e Event) Failed() bool { return e.Type == EventError }
 
-// problem gives what is wrong with a reading, nil for a good one.
+// problem says why a reading could not be read as it should, nil for a good one.
 func (r Reading) problem() *ReadError {
 	switch {
 	case r.Err != nil:
 		return r.Err
 	case r.Scan != nil && r.Scan.Problem != nil:
 		return &ReadError{r.Scan.Problem.Code, r.Scan.Problem.Reason}
-	case r.Swipe != nil && r.Swipe.TID.IsZero():
+	case r.Swipe != nil && r.Swipe.Unreadable():
 		return &ReadError{r.Swipe.Code, r.Swipe.Reason}
 	}
 	return nil
@@ -62,16 +64,17 @@ func (r Reading) problem() *ReadError {
 
 // Event gives the reading as an event, with times from start.
 func (r Reading) Event(start time.Time) Event {
-	e := Event{At: r.At.Sub(start).Seconds(), Error: r.problem()}
+	e := Event{At: r.At.Sub(start).Seconds()}
 	switch {
-	case r.Err != nil:
-		e.Type, e.Code, e.Reason, e.Error = EventError, r.Err.Code, r.Err.Reason, nil
 	case r.Scan != nil:
 		e.scan(r.Scan)
 	case r.Swipe != nil:
 		e.swipe(r.Swipe)
 	case r.Key != nil:
 		e.Type, e.Action = EventKey, string(r.Key.Kind)
+	}
+	if p := r.problem(); p != nil {
+		e.Type, e.Code, e.Reason = EventError, p.Code, p.Reason
 	}
 	return e
 }
@@ -90,7 +93,9 @@ func (e *Event) swipe(s *msr.Swipe) {
 	if s.Source == msr.SourceKeypad {
 		e.Type, e.Action = EventKey, "number"
 	}
-	if !s.TID.IsZero() {
+	if s.TID.IsZero() {
+		e.Code, e.Reason = s.Code, s.Reason
+	} else {
 		e.Kind = s.TID.Kind().String()
 	}
 }

@@ -172,6 +172,7 @@ func (d *posDecoder) add(text []byte) []Reading {
 }
 
 func (d *posDecoder) whole(b []byte) []Reading {
+	b = bytes.TrimRight(b, "\r\n\t") // the suffix that a scanner is set to send, as on other interfaces
 	switch {
 	case len(b) == 0:
 		return failed(d.last, scanner.CodeEmpty, "the report holds no data")
