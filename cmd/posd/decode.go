@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,8 @@ import (
 	"posd/cli"
 	"posd/drivers"
 	"posd/drivers/recording"
+	"posd/gs1"
+	"posd/scanner"
 )
 
 func newDecodeCommand(env cli.Env) *cobra.Command {
@@ -79,7 +82,7 @@ func readRecording(env cli.Env, args []string) (rec recording.Recording, name st
 	}
 	text, err := io.ReadAll(io.LimitReader(input, recording.MaxBytes+1))
 	if err != nil {
-		return rec, name, fmt.Errorf("read %s: %w", name, err)
+		return rec, name, cli.Usagef("read %s: %v", name, err)
 	}
 	if rec, err = recording.Parse(text); err != nil {
 		return rec, name, cli.Usagef("%s: %v", name, err)
@@ -106,18 +109,30 @@ func decode(w io.Writer, driver string, rec recording.Recording, name string) er
 	return nil
 }
 
+// aiRecipient is the application identifier of a person's number with a
+// retailer (GSRN of the recipient).
+const aiRecipient = "8018"
+
 // masked leaves the last four digits of a label that may be a person's number,
 // as the lane would never keep it in clear.
 func masked(e drivers.Event) drivers.Event {
-	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology)}
-	if e.Error != nil {
-		line.Problem = e.Error.Code
-	}
-	if e.Type == drivers.EventScan && line.PersonNumber() {
-		e.Last4 = e.Label[max(0, len(e.Label)-4):]
+	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology), Problem: e.Code}
+	label := scanner.Scan{Symbology: e.Symbology, Label: e.Label, Data: line.Data}
+	person := slices.ContainsFunc(label.Elements(), func(el gs1.Element) bool { return el.AI == aiRecipient })
+	if person || line.PersonNumber() {
+		e.Last4 = last4(e.Label)
 		e.Data, e.DataBase64, e.Label = "", "", ""
 	}
 	return e
+}
+
+// last4 gives the last four digits of a label that is a number and nothing else.
+func last4(label string) string {
+	digits := strings.NewReplacer(" ", "", "-", "").Replace(label)
+	if len(digits) < 8 || !gs1.IsDigits(digits) {
+		return ""
+	}
+	return digits[len(digits)-4:]
 }
 
 // listDrivers prints the table of drivers.

@@ -47,7 +47,9 @@ func TestDecodeStatus(t *testing.T) {
 		stdout      string // is in it
 		stderr      string
 	}{
-		{"wrong check digit", strings.Replace(upca, "35 32", "35 33", 1), []string{"auto"}, 1, `"error":{"code":"check-digit"`, ""},
+		{"wrong check digit", strings.Replace(upca, "35 32", "35 33", 1), []string{"auto"}, 1, `"type":"error","at":0.01,"data":"036000291453"`, ""},
+		{"read, but no card of the shop", tty + "0 < 3B 36 30 30 36 34 39 31 32 33 34 35 36 37 38 39 30 3F 0D", []string{"auto"}, 0, `"last4":"7890"`, ""},
+		{"number of a person", tty + "0 < 5D 43 31 38 30 31 38 30 36 31 34 31 34 31 39 39 39 39 39 39 39 39 39 39 37 0D", []string{"auto"}, 0, `"last4":"9997"`, ""},
 		{"parity", tty + "0 < 30 00 31 0D", []string{"serial-scanner"}, 1, `"type":"error"`, ""},
 		{"error track", tty + "0 < 25 45 3F 3B 45 3F 0D", []string{"auto"}, 1, `"code":"reader-error"`, ""},
 		{"setting", tty + "0 < 23 30 33 36 30 30 30 32 39 31 34 35 32 0A", []string{"serial-scanner", "--set", "prefix=#", "--set", "terminator=LF"}, 0, `"00036000291452"`, ""},
@@ -59,6 +61,7 @@ func TestDecodeStatus(t *testing.T) {
 		{"unknown setting", upca, []string{"serial-scanner", "--set", "colour=red"}, 2, "", "colour"},
 		{"setting without value", upca, []string{"serial-scanner", "--set", "ids"}, 2, "", "key=value"},
 		{"other transport", upca, []string{"hid-pos-scanner"}, 2, "", "recording of tty"},
+		{"a folder", "", []string{"auto", "/"}, 2, "", "is a directory"},
 		{"no file", "", []string{"auto", "/nowhere/x.rec"}, 2, "", "/nowhere/x.rec"},
 		{"no driver", "", nil, 2, "", "which driver"},
 		{"list with a driver", "", []string{"auto", "--list"}, 2, "", "--list"},
@@ -68,7 +71,7 @@ func TestDecodeStatus(t *testing.T) {
 		if status != c.status || !strings.Contains(out, c.stdout) || !strings.Contains(errs, c.stderr) || (errs == "") != (c.stderr == "") {
 			t.Errorf("%s: status %d, want %d\n%s%s", c.name, status, c.status, out, errs)
 		}
-		if strings.Contains(out+errs, "411111") {
+		if strings.Contains(out+errs, "411111") || strings.Contains(out+errs, "061414") {
 			t.Errorf("%s: a card number is in\n%s%s", c.name, out, errs)
 		}
 	}
@@ -104,7 +107,7 @@ func TestDecodeGolden(t *testing.T) {
 		if out != string(want) {
 			t.Errorf("%s: status %d\n%s%s", file, status, out, errs)
 		}
-		failed := strings.Contains(out, `"type":"error"`) || strings.Contains(out, `"error":{`)
+		failed := strings.Contains(out, `"type":"error"`)
 		if (status == 1) != failed || status > 1 {
 			t.Errorf("%s: status %d", file, status)
 		}
@@ -113,5 +116,23 @@ func TestDecodeGolden(t *testing.T) {
 				t.Errorf("%s: %q is no JSON", file, line)
 			}
 		}
+	}
+}
+
+func TestExplainShowsNoCardNumber(t *testing.T) {
+	for _, label := range []string{
+		"4111111111111111", "4111 1111 1111 1111", "(01)4111111111111111", "30569309025904",
+		"%B4111111111111111^SHOPPER/TEST^29122010000000000?", "]C04111111111111111",
+	} {
+		for _, args := range [][]string{{"explain", label}, {"explain", "--json", label}} {
+			out, errs, status := invoke(t, "", args...)
+			if status != 1 || strings.Contains(out+errs, "11111") || strings.Contains(out+errs, "30569") || !strings.Contains(out, "error") {
+				t.Errorf("%v: status %d\n%s%s", args, status, out, errs)
+			}
+		}
+	}
+	// A mistyped EAN that could be a card's number by its digits.
+	if out, _, status := invoke(t, "", "explain", "4222222222222"); status != 1 || !strings.Contains(out, "4222222222222") {
+		t.Errorf("status %d\n%s", status, out)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"posd/basket"
 	"posd/cli"
 	"posd/scanner"
 )
@@ -26,7 +27,7 @@ status is 1 if something is wrong with the label.`,
 	}
 	asJSON := cli.JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		e := scanner.Explain(args[0])
+		e := withoutCardNumber(scanner.Explain(args[0]))
 		show := printExplanation
 		if *asJSON {
 			show = func(w io.Writer, e scanner.Explanation) error { return cli.PrintJSON(w, e) }
@@ -40,6 +41,19 @@ status is 1 if something is wrong with the label.`,
 		return nil
 	}
 	return cmd
+}
+
+// withoutCardNumber leaves out a label that may be the number of a card: what is
+// printed stays in terminals and logs. A mistyped EAN is not taken for one.
+func withoutCardNumber(e scanner.Explanation) scanner.Explanation {
+	line := basket.Line{UPC: e.Label, Symbology: string(e.Symbology)}
+	if e.GTIN != "" || !line.PersonNumber() && (e.Symbology != scanner.ITF || !basket.HoldsCardNumber(e.Label)) {
+		return e
+	}
+	return scanner.Explanation{
+		Symbology: e.Symbology, Kind: scanner.Other,
+		Error: "it may be the number of a card or a person, and is not shown; a lane keeps no such label",
+	}
 }
 
 func printExplanation(w io.Writer, e scanner.Explanation) error {
