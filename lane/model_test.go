@@ -3,6 +3,8 @@ package lane
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,7 +93,8 @@ func (m *model) ensure(now time.Time) *modelBasket {
 type story struct {
 	*world
 	model
-	fail func(format string, args ...any)
+	reopen func() (Journal, error) // what a restart makes of the journal
+	fail   func(format string, args ...any)
 }
 
 func (s *story) full() bool { return s.journal.full.Load() }
@@ -223,8 +226,13 @@ func (s *story) disaster(o op) {
 		if o.what == "reboot" {
 			s.clock.reboot()
 		}
-		if err := s.run(); err != nil {
+		var err error
+		if s.journal.Journal, err = s.reopen(); err == nil {
+			err = s.run()
+		}
+		if err != nil {
 			s.fail("restart: %v", err)
+			return
 		}
 		s.guard = time.Time{} // the guard is not kept over a restart
 	case "jump":
@@ -307,7 +315,36 @@ func TestLaneAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ops := rapid.SliceOfN(genOp(), 1, 60).Draw(rt, "story")
 		var wrong string
-		synctest.Test(t, func(t *testing.T) { wrong = tell(ops) })
+		j := journal.NewMemory(DefaultPriority())
+		synctest.Test(t, func(t *testing.T) { wrong = tell(func() (Journal, error) { return j, nil }, ops) })
+		if wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+// TestLaneAgainstModelOnDisk plays them with the journal that a lane really has,
+// closed and opened again at every restart.
+func TestLaneAgainstModelOnDisk(t *testing.T) {
+	dir, stories := t.TempDir(), 0
+	rapid.Check(t, func(rt *rapid.T) {
+		ops := rapid.SliceOfN(genOp(), 1, 40).Draw(rt, "story")
+		stories++
+		path := filepath.Join(dir, fmt.Sprint(stories))
+		var wrong string
+		synctest.Test(t, func(t *testing.T) {
+			var j *journal.SQLite
+			reopen := func() (_ Journal, err error) {
+				if j != nil {
+					j.CloseFile()
+				}
+				j, err = journal.Open(context.Background(), path, DefaultPriority())
+				return j, err
+			}
+			wrong = tell(reopen, ops)
+			j.CloseFile()
+		})
+		os.Remove(path)
 		if wrong != "" {
 			rt.Fatal(wrong)
 		}
@@ -315,9 +352,12 @@ func TestLaneAgainstModel(t *testing.T) {
 }
 
 // tell plays one story and returns the first thing that went wrong.
-func tell(ops []op) (wrong string) {
-	j := journal.NewMemory(DefaultPriority())
-	s := &story{world: newWorld(j, Config{})}
+func tell(reopen func() (Journal, error), ops []op) (wrong string) {
+	j, err := reopen()
+	if err != nil {
+		return err.Error()
+	}
+	s := &story{world: newWorld(j, Config{}), reopen: reopen}
 	s.fail = func(format string, args ...any) {
 		if wrong == "" {
 			wrong = fmt.Sprintf(format, args...)
@@ -332,6 +372,11 @@ func tell(ops []op) (wrong string) {
 			return fmt.Sprintf("step %d, %v: %s", i+1, o, wrong)
 		}
 	}
-	s.check()
-	return wrong
+	if s.check(); wrong != "" {
+		return wrong
+	}
+	if waiting, err := s.journal.Pending(context.Background(), 0, 1); err != nil || len(waiting) > 0 {
+		return fmt.Sprintf("%d EncTIDs are in the journal with nothing pending, %v", len(waiting), err)
+	}
+	return ""
 }
