@@ -91,11 +91,15 @@ func firstContact(t Token) *tls.Config {
 }
 
 // Explain adds to an error of a TLS client what the server could not tell: TLS
-// says "bad certificate" and no more. Other errors come back as they are.
+// says "bad certificate" and no more. Other errors come back as they are. At a
+// first contact own is nil.
 func Explain(err error, own *Credentials) error {
 	op, ok := errors.AsType[*net.OpError](err)
-	if !ok || op.Op != "remote error" || own == nil {
+	if !ok || op.Op != "remote error" {
 		return err
+	}
+	if own == nil {
+		return fmt.Errorf("%w: that listener is not for enrolment: give the address of central's operations listener", err)
 	}
 	return fmt.Errorf("%w: the server refused the certificate of this machine, %v: %s", err, own.Name, own.doubt(time.Now()))
 }

@@ -35,7 +35,7 @@ family share a household, that of its first line. "-" is standard input.
 Each line is done whole or not at all, by itself; bad ones are reported by
 number. Household links are not made backwards: baskets that were sent keep
 their household. A running centrald answers with the new household within a
-second.`,
+second. --json prints an object a line: line, and household or error.`,
 		Example: `  centrald households link --household hh:mfrggzdfmztwq --deident d1:mfrggzdfmztwq2lknnwg23tpoa
   centrald households link --file family.ndjson`,
 		Args: cobra.NoArgs,
@@ -120,6 +120,9 @@ func (l *linker) single(ctx context.Context, r *row) error {
 }
 
 func (l *linker) openKeys(ctx context.Context, k *kekFlags, i store.Installation) error {
+	if err := noCoreDumps(); err != nil {
+		return err
+	}
 	kek, err := k.read(ctx, l.p, i)
 	if err != nil {
 		return err

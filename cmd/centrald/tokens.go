@@ -38,7 +38,9 @@ func (p *program) tokensCreate() *cobra.Command {
 hour and for one machine; an earlier token of the same lane is void from then on.
 
 With --file it makes many at once, all or none: lines of store,lane or
-store,lane,role ("-" is standard input). It prints store,lane,role,token.
+store,lane,role ("-" is standard input), perhaps under a line of these words. It
+prints store,lane,role,token; with --json one object a line: tenant, store, role,
+lane, token, expires_at.
 
 A lane that is enrolled is refused, unless --replace names it: its certificate
 is then revoked, and the token is for the machine that takes its place. To
@@ -133,6 +135,9 @@ func (p *program) readLanes(path string) ([]enroll.Name, error) {
 			return nil, errors.Join(append(errs, fmt.Errorf("read %s: %w", path, err))...)
 		}
 		line, _ := r.FieldPos(0)
+		if line == 1 && isHeading(fields) {
+			continue
+		}
 		n, err := laneOf(fields)
 		if first, twice := seen[n]; err == nil && twice {
 			err = fmt.Errorf("it names the same machine as line %d", first)
@@ -148,6 +153,11 @@ func (p *program) readLanes(path string) ([]enroll.Name, error) {
 		return nil, fmt.Errorf("%s names no machine", path)
 	}
 	return names, errors.Join(errs...)
+}
+
+// isHeading reports whether a line names the columns, as spreadsheets write it.
+func isHeading(fields []string) bool {
+	return len(fields) > 1 && fields[0] == "store" && fields[1] == "lane"
 }
 
 func laneOf(fields []string) (enroll.Name, error) {

@@ -150,7 +150,13 @@ func exportCommand() *cobra.Command {
 		Long: `Write every basket at its highest revision as NDJSON: one JSON object a line, in
 the order in which they were logged. --since and --until go by the time at which
 that revision was logged, so that exports of adjoining spans miss nothing; a
-basket whose household becomes known later comes again in a later span.`,
+basket whose household becomes known later comes again in a later span. A date or
+time without a zone is one of this machine's. What is being logged at the very
+moment may bear an earlier time: let --until lie a minute back.
+
+An object holds id, tenant, shop, lane, revision, state, hhid, deident_tid, digest,
+logged_at (UTC), the basket as it was sent, and, where they apply, alarm and
+earlier: whose it was by its earlier revisions.`,
 		Example: `  posmaind export > baskets.ndjson
   posmaind export --since 2026-11-23 --until 2026-11-24 > monday.ndjson`,
 		Args: cobra.NoArgs,
