@@ -124,13 +124,19 @@ func (w *work) queued(id basket.ID, revision int) (n int64, digest string, err e
 	return n, digest, unless(err, basket.ErrUnknown)
 }
 
-// Purge deletes baskets that are done with.
+// maxPurged is how many baskets go at once. What was sent again to a new log of
+// the POS main computer is due all at the same time, and scans wait meanwhile.
+const maxPurged = 200
+
+// Purge deletes baskets that are done with, at most 200 of them: the oldest.
 func (j *SQLite) Purge(ctx context.Context, ticks time.Duration) (gone int, err error) {
 	err = j.write(ctx, "purge journal", func(w *work) error {
 		res, err := w.Exec(`
-DELETE FROM baskets WHERE outcome <> '' AND closed_ticks <= ?1
-AND NOT EXISTS (SELECT 1 FROM identities WHERE basket = n AND state = 'pending')
-AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.basket = baskets.n AND (d.state <> 'acknowledged' OR d.ticks > ?1))`, int64(ticks))
+DELETE FROM baskets WHERE n IN (
+	SELECT n FROM baskets WHERE outcome <> '' AND closed_ticks <= ?1
+	AND NOT EXISTS (SELECT 1 FROM identities WHERE basket = n AND state = 'pending')
+	AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.basket = baskets.n AND (d.state <> 'acknowledged' OR d.ticks > ?1))
+	ORDER BY n LIMIT ?2)`, int64(ticks), maxPurged)
 		if err != nil {
 			return err
 		}

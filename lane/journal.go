@@ -68,7 +68,8 @@ type Journal interface {
 	// Refuse takes a delivery out of the queue for a person to look at.
 	Refuse(ctx context.Context, id basket.ID, revision int, reason string) error
 	// Purge deletes what was acknowledged, or closed in training, at or before
-	// ticks and waits for nothing; it returns how many baskets went.
+	// ticks and waits for nothing; it returns how many baskets went. If there
+	// are very many it leaves some for the next time.
 	Purge(ctx context.Context, ticks time.Duration) (int, error)
 
 	Outbox(ctx context.Context) (basket.Outbox, error)
