@@ -267,3 +267,51 @@ func TestSystemdIsTold(t *testing.T) {
 	stop()
 	receive("STOPPING=1")
 }
+
+// TestLinkWhileLanesAsk: a card that a lane shows while an operator's command,
+// another process for the database, brings the same card gets one household.
+func TestLinkWhileLanesAsk(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "central.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	log, _ := serve(t, database)
+	ask := resolver(t, enrol(t, database, log.wait(t, `operations_url=(\S+)`), "--store", "12", "--lane", "1"))
+	var cards []string
+	var file strings.Builder
+	for n := range 200 {
+		body := fmt.Sprintf("411111%09d", n)
+		for check := range 10 {
+			if secret, err := tid.NewPayment(fmt.Appendf(nil, "%s%d", body, check)); err == nil {
+				secret.Wipe()
+				cards = append(cards, fmt.Sprintf("%s%d", body, check))
+				fmt.Fprintf(&file, "{\"family\":\"f%d\",\"kind\":\"payment\",\"tid\":\"%s%d\"}\n", n, body, check)
+			}
+		}
+	}
+	var out, errs bytes.Buffer
+	linked := make(chan int, 1)
+	go func() {
+		linked <- cli.Main(root, cli.Env{Args: []string{"households", "link", "--database", database, "--file", "-", "--json"},
+			Stdin: strings.NewReader(file.String()), Stdout: &out, Stderr: &errs, Context: t.Context()})
+	}()
+	answers := make([]string, len(cards))
+	for i := range cards {
+		n := len(cards) - 1 - i // from the other end: they meet
+		a, err := ask(cards[n])
+		must(t, err)
+		answers[n] = a.HHID.String()
+	}
+	if status := <-linked; status != 0 {
+		t.Fatalf("link: %d %s", status, errs.String())
+	}
+	for n, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+		var l struct{ Household string }
+		must(t, json.Unmarshal([]byte(line), &l))
+		if l.Household != answers[n] {
+			t.Errorf("card %d: the lane was told %s, the operator %s", n, answers[n], l.Household)
+		}
+	}
+	if all := strings.Count(ok(t, "households", "list", "--database", database, "--json"), "\n"); all != len(cards) {
+		t.Errorf("%d households for %d cards", all, len(cards))
+	}
+}
