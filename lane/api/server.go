@@ -104,13 +104,12 @@ func read(r *http.Request, v any) error {
 	if err != nil {
 		return explain(err)
 	}
-	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
 		return nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil || body[0] != '{' {
+	if err := dec.Decode(v); err != nil || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		return explain(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
