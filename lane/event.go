@@ -16,7 +16,7 @@ const (
 	EventScan     = "scan"        // committed as a line, or taken as a number or a control label
 	EventSwipe    = "swipe"       // a card or a keyed number was read
 	EventIdentity = "identity"    // the state of an identity changed
-	EventVoided   = "line-voided" //
+	EventVoided   = "line-voided" // the clerk took a line back
 	EventDropped  = "identities-dropped"
 	EventKey      = "key"      // a key that is no number: close, clear, time-out
 	EventRefused  = "refused"  // something was read and not kept; Code and Reason say why
