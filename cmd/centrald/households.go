@@ -22,6 +22,7 @@ func (p *program) householdsList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List all households, in the order of their ids",
+		Long:    "list shows all households. --json prints an object a line, as show --json does.",
 		Example: "  centrald households list\n  centrald households list --json | wc -l",
 		Args:    cobra.NoArgs,
 	}
@@ -95,8 +96,12 @@ func kinds(cards []store.Card) string {
 
 func (p *program) householdsShow() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "show HOUSEHOLD",
-		Short:   "Show the cards and numbers of a household, by their pseudonyms",
+		Use:   "show HOUSEHOLD",
+		Short: "Show the cards and numbers of a household, by their pseudonyms",
+		Long: `show tells which cards and numbers belong to a household, by their pseudonyms.
+
+--json prints an object: hhid, tenant, created_at, and cards, each with deident_tid,
+kind, created_at, and opted_out where it is so.`,
 		Example: "  centrald households show hh:mfrggzdfmztwq",
 		Args:    cobra.ExactArgs(1),
 	}

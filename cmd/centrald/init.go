@@ -25,7 +25,9 @@ key. That key is made too, as a file of mode 0600 beside the database, unless
 --kek or the systemd credential "kek" gives one, or --passphrase is said.
 
 Keep a copy of the key-encryption key apart from the database and its backups:
-without it they are worthless, to a thief and to you.`,
+without it they are worthless, to a thief and to you.
+
+--json prints an object: database, kek_file, tenant, hosts, ca_sha256.`,
 		Example: `  centrald init --host central.example.com,10.0.0.5 --tenant acme
   centrald init --database /srv/centrald/central.db --host localhost --tenant acme --passphrase`,
 		Args: cobra.NoArgs,
@@ -49,7 +51,7 @@ without it they are worthless, to a thief and to you.`,
 		if made.KEKFile != "" {
 			fmt.Fprintf(p.env.Stdout, "Its key-encryption key is %s: keep a copy apart from the database.\n", made.KEKFile)
 		}
-		fmt.Fprintf(p.env.Stdout, "Next: centrald serve --database %s\n", made.Database)
+		fmt.Fprintf(p.env.Stdout, "Next: centrald serve --database %s%s\n", made.Database, kek.said())
 		return nil
 	}
 	return cmd

@@ -30,6 +30,17 @@ func addKEKFlags(cmd *cobra.Command) *kekFlags {
 	return k
 }
 
+// said repeats the flags for another command.
+func (k *kekFlags) said() string {
+	switch {
+	case k.passphrase:
+		return " --passphrase"
+	case k.file != "":
+		return " --kek " + k.file
+	}
+	return ""
+}
+
 // path is the file of the key-encryption key, and whether systemd keeps it.
 func (k *kekFlags) path(p *program) (path string, credential bool) {
 	if k.file != "" {

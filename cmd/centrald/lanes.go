@@ -18,8 +18,13 @@ func (p *program) lanes() *cobra.Command {
 
 func (p *program) lanesList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List lanes and POS main computers with the state of their certificates",
+		Use:   "list",
+		Short: "List lanes and POS main computers with the state of their certificates",
+		Long: `list shows every machine that a token was ever made for. Its state is invited
+(a token, no certificate yet), enrolled, expired or revoked.
+
+--json prints an array of objects: tenant, store, role, lane (of a lane), state,
+created_at, certificates (how many it ever had), ends (of the present one).`,
 		Example: "  centrald lanes list\n  centrald lanes list --json",
 		Args:    cobra.NoArgs,
 	}
@@ -116,6 +121,13 @@ func (p *program) alarms() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List alarms: copied certificates, tokens that came twice",
+		Long: `list shows all alarms, the oldest first; the same one within an hour only once:
+
+  clone         a certificate that was renewed before came to renew again: its
+                machine's disk was copied
+  token-reused  a token that was used before came again, from another machine
+
+--json prints an array of objects: id, at, type, name (of the machine), detail.`,
 		Example: `  centrald alarms list
   centrald alarms list --json`,
 		Args: cobra.NoArgs,

@@ -22,7 +22,9 @@ has bought, oldest first.
 A basket belongs to one household at most, that of the card or number that counts
 for it; it shows up for every shopper whose card or number was shown. A basket
 that was with the household before and is with another one now is shown with a
-note.`,
+note. Times are when a basket was closed, in this machine's zone.
+
+--json prints an array of objects as export writes them.`,
 		Example: `  posmaind history --household hh:mfrggzdfmztwq
   posmaind history --shopper d1:mfrggzdfmztwq2lknnwg23tpoa --json`,
 		Args: cobra.NoArgs,

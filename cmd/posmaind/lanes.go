@@ -16,7 +16,12 @@ func lanesCommand(env cli.Env) *cobra.Command {
 		Short: "Show every lane: when it was last seen and whether baskets are missing",
 		Long: `Show every lane that has sent a basket: when it was last seen, the incarnation of
 its journal, the last sequence number, and numbers that are missing. A lane whose
-journal was replaced shows a line for each incarnation, the latest first.`,
+journal was replaced shows a line for each incarnation, the latest first.
+
+--json prints an array of objects: tenant, shop, lane, software, first_seen,
+last_seen, and incarnations, each with incarnation, first_seen, last_seen, baskets,
+last, watermark (every number up to it is logged), missing (how many are not), and
+gaps (the first 100, each from and to).`,
 		Example: `  posmaind lanes
   posmaind lanes --json`,
 		Args: cobra.NoArgs,
@@ -77,7 +82,10 @@ func alarmsCommand(env cli.Env) *cobra.Command {
   sequence-fork      two baskets with the same number: a lane's journal was copied or set back
   revision-conflict  a lane sent other content for a revision that is logged
   basket-conflict    a basket came from another lane, or under another number
-  card-number        a lane sent something that looks like a card number; it was not kept`,
+  card-number        a lane sent something that looks like a card number; it was not kept
+
+--json prints an array of objects: tenant, shop, lane, kind, basket, revision,
+incarnation, sequence, digest, detail, count, first_at, last_at.`,
 		Example: `  posmaind alarms
   posmaind alarms --limit 10 --json`,
 		Args: cobra.NoArgs,

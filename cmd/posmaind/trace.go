@@ -21,7 +21,11 @@ func traceCommand(env cli.Env) *cobra.Command {
 		Short: "Show all that came of one basket, and check it against its receipts",
 		Long: `Show every revision of a basket, when it came and whose the basket was by it. The
 digest of each is computed again: where it is not the one of the receipt, the log
-was changed, and the exit status is 1.`,
+was changed, and the exit status is 1.
+
+--json prints an object: basket, tenant, shop, lane, incarnation, sequence, current
+(the revision that counts), alarms, same_number, and revisions, each with receipt,
+revision, state, hhid, deident_tid, intact and body.`,
 		Example: `  posmaind trace 0193592f-3c11-7a52-8f8e-2f6c1f0e9a01
   posmaind trace 0193592f-3c11-7a52-8f8e-2f6c1f0e9a01 --json`,
 		Args: cobra.ExactArgs(1),
