@@ -50,9 +50,9 @@ func (p *programs) built() (string, error) {
 		if p.dir, p.err = os.MkdirTemp("", "posd-e2e-"); p.err != nil {
 			return
 		}
-		args := []string{"build", "-trimpath"}
+		args := []string{"build", "-buildvcs=false"}
 		if raceEnabled {
-			args = []string{"build", "-race"}
+			args = append(args, "-race")
 		}
 		out, err := exec.Command("go", append(args, "-o", p.dir, "posd/cmd/posd", "posd/cmd/centrald", "posd/cmd/posmaind")...).CombinedOutput()
 		if err != nil {
