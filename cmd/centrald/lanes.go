@@ -78,7 +78,10 @@ func (p *program) lanesRevoke() *cobra.Command {
 		Use:   "revoke",
 		Short: "Revoke the certificates of a lane or POS main computer, and its unused token",
 		Long: `revoke takes effect within a second on a running centrald. The machine can be
-enrolled again with a new token.`,
+enrolled again with a new token.
+
+Only central knows of it: a POS main computer takes the baskets of a revoked lane
+until its certificate ends, within 30 days.`,
 		Example: "  centrald lanes revoke --store 12 --lane 3\n  centrald lanes revoke --store 12 --role posmain",
 		Args:    cobra.NoArgs,
 	}

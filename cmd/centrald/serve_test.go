@@ -278,7 +278,7 @@ func TestLinkWhileLanesAsk(t *testing.T) {
 	ask := resolver(t, enrol(t, database, log.wait(t, `operations_url=(\S+)`), "--store", "12", "--lane", "1"))
 	var cards []string
 	var file strings.Builder
-	for n := range 200 {
+	for n := range 60 {
 		body := fmt.Sprintf("411111%09d", n)
 		for check := range 10 {
 			if secret, err := tid.NewPayment(fmt.Appendf(nil, "%s%d", body, check)); err == nil {
