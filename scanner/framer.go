@@ -51,14 +51,15 @@ type Frame struct {
 //
 // The PDF417 of a driving licence (AAMVA) holds line ends, so that terminators
 // would cut it into lines of personal data. It is recognized by its head and
-// dropped as a whole, up to a silence.
+// dropped as a whole, up to a silence; noise that looks like its head cannot
+// drop more than MaxFrame bytes.
 type Framer struct {
 	framing Framing
 	buf     []byte    // the frame so far
 	last    time.Time // when bytes last came
 	prev    byte
 	over    bool // the frame is too long: dropped up to the next terminator
-	licence bool // a licence is being dropped
+	licence int  // bytes of a licence that may still be dropped; 0 if none is
 
 	out    []byte // the data of frames
 	frames []Frame
@@ -94,7 +95,7 @@ func (f *Framer) Expire(now time.Time) []Frame {
 }
 
 // Pending reports whether a frame has begun.
-func (f *Framer) Pending() bool { return len(f.buf) > 0 || f.over || f.licence }
+func (f *Framer) Pending() bool { return len(f.buf) > 0 || f.over || f.licence > 0 }
 
 // Deadline is when silence ends what has begun, so that Expire is worth a call:
 // the zero time if nothing is pending.
@@ -108,7 +109,7 @@ func (f *Framer) Deadline() time.Time {
 // patience is how much silence ends what is pending.
 func (f *Framer) patience() time.Duration {
 	switch {
-	case f.licence:
+	case f.licence > 0:
 		return licenceQuiet
 	case f.framing.Gap > 0:
 		return f.framing.Gap
@@ -120,7 +121,10 @@ func (f *Framer) begin() { f.frames, f.out = f.frames[:0], f.out[:0] }
 
 func (f *Framer) take(c byte) {
 	switch {
-	case f.licence:
+	case f.licence > 0:
+		if f.licence--; f.licence == 0 {
+			f.over = true // the rest of a line is no label
+		}
 	case f.framing.Terminator.ends(c, f.prev):
 		f.end(c)
 	case f.over:
@@ -159,7 +163,7 @@ func (f *Framer) end(c byte) {
 	case !prefixed:
 		f.fail(CodeNoPrefix, "the prefix that is set does not stand before it")
 	case isLicenceHead(data, c):
-		f.licence = true
+		f.licence = MaxFrame
 		f.fail(CodePersonal, "a driving licence was read: it is not kept")
 	case len(data) == 0:
 		f.fail(CodeEmpty, "nothing stands between its ends")
@@ -190,8 +194,8 @@ func (f *Framer) silence(now time.Time) {
 		return
 	}
 	switch {
-	case f.licence:
-		f.licence = false
+	case f.licence > 0:
+		f.licence = 0
 	case f.over:
 		f.over = false
 	case f.framing.Gap > 0:

@@ -104,6 +104,23 @@ func TestFramerDropsLicence(t *testing.T) {
 	}
 }
 
+// Noise on the line can look like the head of a licence: it must not make the
+// scanner deaf for as long as it goes on.
+func TestFramerNoiseIsNoEndlessLicence(t *testing.T) {
+	f := NewFramer(Framing{})
+	f.Push([]byte("@\n"), noon)
+	at := noon
+	for range MaxFrame / 64 {
+		at = at.Add(licenceQuiet / 2)
+		if got := f.Push(bytes.Repeat([]byte("noise\r\n\x80"), 8), at); len(got) > 0 {
+			t.Fatalf("too early: %s", words(got))
+		}
+	}
+	if got := words(f.Push([]byte("rest\r036000291452\r"), at.Add(licenceQuiet/2))); got != `"036000291452"` {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestFramerTimes(t *testing.T) {
 	f := NewFramer(Framing{})
 	f.Push([]byte("0360002"), noon)
