@@ -52,6 +52,7 @@ func (s *story) tell() (err error) {
 // event of the identity, the one of the close, and how long the answer took.
 func (s *story) sell(n int, items []string, show, state string) (id, closed event, took time.Duration, err error) {
 	l := s.lanes[n]
+	l.nextCustomer()
 	scan := func(upc string) error {
 		if err := l.do("scan " + upc); err != nil {
 			return err
@@ -81,6 +82,7 @@ func (s *story) sell(n int, items []string, show, state string) (id, closed even
 		return id, closed, 0, err
 	}
 	closed, err = l.wait("the close", func(e event) bool { return e.Type == "basket-closed" })
+	l.lastClose = time.Now()
 	return id, closed, id.At.Sub(swipe.At), err
 }
 

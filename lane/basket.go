@@ -36,14 +36,19 @@ func (t *till) open(b basket.Basket) error {
 
 // start opens a basket for the POS program, or takes over one that is open and
 // holds nothing.
-func (t *till) start(h Header) (basket.Basket, error) {
+func (t *till) start(h Header) (b basket.Basket, err error) {
+	defer func() {
+		if err == nil {
+			t.hasClosed = false // whoever shows a card now is the next customer
+		}
+	}()
 	if h.Kind == "" {
 		h.Kind = basket.Sale
 	}
 	if err := checkHeader(h); err != nil {
 		return basket.Basket{}, err
 	}
-	b := basket.Basket{Kind: h.Kind, OpenedAt: stamp(t.deps.Clock.Now()), Transaction: h.Transaction, BusinessDate: h.BusinessDate, Operator: h.Operator}
+	b = basket.Basket{Kind: h.Kind, OpenedAt: stamp(t.deps.Clock.Now()), Transaction: h.Transaction, BusinessDate: h.BusinessDate, Operator: h.Operator}
 	if t.cur == nil {
 		if err := t.open(b); err != nil {
 			return basket.Basket{}, err

@@ -227,13 +227,14 @@ type Header struct {
 // command is a call of another goroutine, run by the loop after the frames
 // that were read before it.
 type command struct {
-	at   time.Time
-	run  func(*till) error
-	done chan error
+	at    time.Time
+	looks bool // only: it need not wait for frames still on their way
+	run   func(*till) error
+	done  chan error
 }
 
-func (l *Lane) do(ctx context.Context, run func(*till) error) error {
-	c := command{at: l.deps.Clock.Now(), run: run, done: make(chan error, 1)}
+func (l *Lane) do(ctx context.Context, c command) error {
+	c.at, c.done = l.deps.Clock.Now(), make(chan error, 1)
 	select {
 	case l.commands <- c:
 	case <-l.stopped:
@@ -252,12 +253,17 @@ func (l *Lane) do(ctx context.Context, run func(*till) error) error {
 // call runs a command and returns its result. A caller that gave up has none:
 // the command may be running still.
 func call[T any](ctx context.Context, l *Lane, run func(*till) (T, error)) (T, error) {
+	return ask(ctx, l, command{}, run)
+}
+
+func ask[T any](ctx context.Context, l *Lane, c command, run func(*till) (T, error)) (T, error) {
 	result := make(chan T, 1)
-	err := l.do(ctx, func(t *till) error {
+	c.run = func(t *till) error {
 		got, err := run(t)
 		result <- got
 		return err
-	})
+	}
+	err := l.do(ctx, c)
 	select {
 	case got := <-result:
 		return got, err
@@ -296,7 +302,7 @@ func (l *Lane) AddLine(ctx context.Context, label string, quantity int) (basket.
 
 // Current gives the open basket; ok is false if none is open.
 func (l *Lane) Current(ctx context.Context) (b basket.Basket, ok bool, err error) {
-	open, err := call(ctx, l, func(t *till) (*basket.Basket, error) {
+	open, err := ask(ctx, l, command{looks: true}, func(t *till) (*basket.Basket, error) {
 		if t.cur == nil {
 			return nil, nil
 		}

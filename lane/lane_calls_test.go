@@ -21,7 +21,7 @@ func TestCallerThatGaveUp(t *testing.T) {
 			b   basket.Basket
 			err error
 		}
-		closed, current := make(chan result), make(chan result)
+		closed, voided := make(chan result), make(chan result)
 		go func() {
 			b, err := w.lane.Close(ctx)
 			closed <- result{b, err}
@@ -40,13 +40,13 @@ func TestCallerThatGaveUp(t *testing.T) {
 		w.scan("B")
 		ctx, giveUp = context.WithCancel(t.Context())
 		go func() {
-			b, _, err := w.lane.Current(ctx)
-			current <- result{b, err}
+			b, err := w.lane.VoidLine(ctx, 1)
+			voided <- result{b, err}
 		}()
 		synctest.Wait()
 		giveUp()
-		if got := <-current; !errors.Is(got.err, context.Canceled) || len(got.b.Lines) != 0 {
-			t.Errorf("the look at the basket gave %+v, %v", got.b, got.err)
+		if got := <-voided; !errors.Is(got.err, context.Canceled) || len(got.b.Lines) != 0 {
+			t.Errorf("the void gave %+v, %v", got.b, got.err)
 		}
 		w.settled()
 	})

@@ -165,6 +165,11 @@ func TestSwipeAfterClose(t *testing.T) {
 		if w.swipe("00000001") {
 			t.Error("a swipe right after the close was taken")
 		}
+		w.scan("B") // the next customer is quick, the last one's card still moving
+		if w.swipe("00000001") {
+			t.Error("the last customer's swipe was taken for the next one")
+		}
+		closeBasket(t, w)
 		if e, ok := find(events(ch), EventRefused); !ok || e.Code != "after-close" {
 			t.Errorf("the refusal was shown as %+v", e)
 		}
@@ -173,6 +178,17 @@ func TestSwipeAfterClose(t *testing.T) {
 		}
 		if !w.swipe("00000001") {
 			t.Error("after start the swipe is the next customer's")
+		}
+	})
+}
+
+func TestLookingDoesNotWait(t *testing.T) {
+	atLane(t, Config{}, func(t *testing.T, w *world) {
+		w.scan("A")
+		began := time.Now()
+		openBasket(t, w)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a look at the basket waited %s", took)
 		}
 	})
 }

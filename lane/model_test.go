@@ -173,7 +173,7 @@ func (s *story) expect(got, want bool, what string) bool {
 }
 
 func (s *story) playSwipe(card string, now time.Time, blocked bool) {
-	guarded := s.open == nil && now.Before(s.guard)
+	guarded := now.Before(s.guard)
 	training := s.open != nil && s.open.kind == basket.Training
 	kept := s.swipe(card[4:])
 	if s.expect(kept, !guarded && !training && !s.full() && !blocked, "swipe") {
@@ -188,12 +188,12 @@ func (s *story) playStart(what string) {
 	empty := s.open == nil || len(s.open.labels) == 0 && len(s.open.cards) == 0
 	if s.open != nil && empty { // an empty basket is taken over, which the full disk of this test does not hinder
 		if s.expect(err == nil, true, "start over an empty basket") {
-			s.open.kind, s.open.lastActive = kind, time.Now()
+			s.open.kind, s.open.lastActive, s.guard = kind, time.Now(), time.Time{}
 		}
 		return
 	}
 	if s.expect(err == nil, empty && !s.full(), "start") {
-		s.open = &modelBasket{kind: b.Kind, lastActive: time.Now()}
+		s.open, s.guard = &modelBasket{kind: b.Kind, lastActive: time.Now()}, time.Time{}
 	}
 }
 

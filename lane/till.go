@@ -32,7 +32,7 @@ type till struct {
 	cur  *current        // nil: no basket is open
 	held []Frame         // read after a command that is being run
 
-	hasClosed   bool
+	hasClosed   bool          // and the POS program has started no basket since
 	closedTicks time.Duration // when a customer last left
 	choresTicks time.Duration // of the last chores
 }
@@ -51,7 +51,7 @@ func newTill(ctx context.Context, l *Lane) (*till, error) {
 		return nil, err
 	}
 	if ok {
-		t.cur = &current{r.Basket, r.LastSwipe, r.Active}
+		t.cur = &current{Basket: r.Basket, lastSwipe: r.LastSwipe, active: r.Active}
 		t.cur.Tag(t.cfg.Priority)
 	}
 	return t, nil
@@ -71,7 +71,9 @@ func (t *till) run(ctx context.Context) {
 		case f := <-t.frames:
 			t.frame(f)
 		case c := <-t.commands:
-			t.drain(c.at)
+			if !c.looks {
+				t.drain(c.at)
+			}
 			c.done <- t.command(c)
 		case a := <-t.answers:
 			t.answered(a)
@@ -332,7 +334,7 @@ func (t *till) mayIdentify() *RefusedError {
 	switch {
 	case t.deps.Sealer == nil:
 		return refused("not-enrolled", "this lane is not enrolled with central: run posd enroll")
-	case t.cur == nil && t.hasClosed && t.ticks.now()-t.closedTicks < t.cfg.CloseGuard:
+	case t.guarded():
 		return refused("after-close", "shown right after the last basket was closed: show it again for this customer")
 	case t.cur == nil:
 		return nil
@@ -342,6 +344,13 @@ func (t *till) mayIdentify() *RefusedError {
 		return refused("full", "too many cards and numbers were shown for this basket: close it first")
 	}
 	return nil
+}
+
+// guarded reports whether a card shown now is the last customer's. Items of the
+// next one may have been scanned already; only the POS program's start says that
+// the cards are the next one's too.
+func (t *till) guarded() bool {
+	return t.hasClosed && t.ticks.now()-t.closedTicks < t.cfg.CloseGuard
 }
 
 func (t *till) seal(at time.Time, id tid.TID) (basket.Sealed, error) {

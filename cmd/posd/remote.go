@@ -69,7 +69,7 @@ func (r *remote) provide(d *lane.Deps) {
 	if r.credentials == nil {
 		return
 	}
-	d.Sealer, d.Central = r.sealer, r.lookup
+	d.Sealer, d.Central, d.Keys = r.sealer, r.lookup, r.keys
 	if r.main != nil {
 		d.Main = explained{r.main, r.credentials}
 	}
