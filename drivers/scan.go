@@ -30,19 +30,9 @@ func serialScanner() Driver {
 
 // labelDecoder decodes a stream of labels.
 type labelDecoder struct {
-	framer   *scanner.Framer
-	opt      scanner.Options
-	patience time.Duration // how long an unfinished frame waits
-	deadline time.Time
+	framer *scanner.Framer
+	opt    scanner.Options
 }
-
-// How long a frame waits for its end, beside what a gap says. The framer
-// decides; these are when to ask it.
-const (
-	frameStall = 2 * time.Second
-	frameAgain = 250 * time.Millisecond
-	frameGap   = 100 * time.Millisecond
-)
 
 func openSerialScanner(_ Attributes, s Settings, _ tid.Rules) (Decoder, error) {
 	framing, err := s.framing()
@@ -53,14 +43,7 @@ func openSerialScanner(_ Attributes, s Settings, _ tid.Rules) (Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &labelDecoder{framer: scanner.NewFramer(framing), opt: opt, patience: frameStall}
-	switch {
-	case framing.Gap > 0:
-		d.patience = framing.Gap
-	case framing.Terminator == scanner.None:
-		d.patience = frameGap
-	}
-	return d, nil
+	return &labelDecoder{scanner.NewFramer(framing), opt}, nil
 }
 
 func (s Settings) framing() (f scanner.Framing, err error) {
@@ -91,25 +74,11 @@ func (s Settings) options() (o scanner.Options, err error) {
 	return o, bad("prefer", errors.New("it is neither EAN8 nor UPCE"))
 }
 
-func (d *labelDecoder) Decode(r Read) []Reading {
-	readings := d.readings(d.framer.Push(r.Data, r.At))
-	d.wait(r.At.Add(d.patience))
-	return readings
-}
+func (d *labelDecoder) Decode(r Read) []Reading { return d.readings(d.framer.Push(r.Data, r.At)) }
 
-func (d *labelDecoder) Expire(now time.Time) []Reading {
-	readings := d.readings(d.framer.Expire(now))
-	d.wait(now.Add(frameAgain))
-	return readings
-}
+func (d *labelDecoder) Expire(now time.Time) []Reading { return d.readings(d.framer.Expire(now)) }
 
-func (d *labelDecoder) Deadline() time.Time { return d.deadline }
-
-func (d *labelDecoder) wait(until time.Time) {
-	if d.deadline = until; !d.framer.Pending() {
-		d.deadline = time.Time{}
-	}
-}
+func (d *labelDecoder) Deadline() time.Time { return d.framer.Deadline() }
 
 func (d *labelDecoder) readings(frames []scanner.Frame) []Reading {
 	var readings []Reading
