@@ -101,7 +101,13 @@ type lane struct {
 	sim    *process
 	fifo   string // takes commands of the simulated devices, once the story is told
 	events chan event
+
+	lastClose time.Time
 }
+
+// nextCustomer lets the time pass in which a card still counts as the last
+// customer's (basket.close_guard).
+func (l *lane) nextCustomer() { time.Sleep(time.Until(l.lastClose.Add(2100 * time.Millisecond))) }
 
 // event is what posd monitor --json tells, as far as the story needs it.
 type event struct {

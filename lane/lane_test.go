@@ -406,6 +406,10 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("%q was taken", label)
 			}
 		}
+		gsrn := scanner.Decode([]byte("]C18018400000000000000006"), scanner.Options{})
+		if gsrn.Elements() == nil || w.show(Frame{Scan: &gsrn}) {
+			t.Errorf("the service relation number %+v was taken", gsrn)
+		}
 		scan(scanner.Scan{Label: "99123", Symbology: "EAN13", Kind: scanner.Coupon})
 		if b := openBasket(t, w); len(b.Lines) != 1 || b.Lines[0].Kind != basket.Coupon {
 			t.Errorf("a coupon made %+v", b.Lines)

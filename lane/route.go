@@ -57,8 +57,10 @@ func reason(s scanner.Scan) string {
 // personal gives the digits of a label that may be a person's number.
 func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
 	for _, e := range s.Elements() {
-		if e.AI == aiGSRN {
+		if e.AI == aiGSRN && l.cfg.Rules.IsLoyalty([]byte(e.Value)) {
 			return e.Value, true
+		} else if e.AI == aiGSRN {
+			return "", true // of another programme; it must not pass for a card's number
 		}
 	}
 	digits = strings.NewReplacer(" ", "", "-", "").Replace(s.Label)
