@@ -114,7 +114,11 @@ func identify(frame []byte, ids IDs) identified {
 		}
 	}
 	if rest := frame[found.length:]; isAIM(rest) {
-		found.symbology, found.aim = aimSymbology(rest[1], rest[2]), rest[2]
+		// ]E0 leaves open whether a UPC-E was expanded: the vendor's tells.
+		if s := aimSymbology(rest[1], rest[2]); s != upcEAN || rest[2] != '0' || found.symbology != UPCE {
+			found.symbology = s
+		}
+		found.aim = rest[2]
 		found.length += 3
 	}
 	return found

@@ -147,7 +147,7 @@ func (d *decoder) addOn(digits string) {
 // be empty.
 func (d *decoder) number(s Symbology, n int, addOn string) {
 	digits := d.text()[:n]
-	if s == UPCA && n == 13 && digits[0] == '0' { // sent as an EAN-13
+	if (s == UPCA || s == UPCE) && n == 13 && digits[0] == '0' { // sent as an EAN-13
 		digits = digits[1:]
 	}
 	if s == upcEAN {
@@ -229,6 +229,10 @@ func (d *decoder) upce(digits string) {
 		return
 	}
 	d.Label = digits
+	if err := gs1.VerifyCheckDigit(digits); err != nil && len(digits) == 12 {
+		d.fail(err)
+		return
+	}
 	if len(digits) != 8 && (len(digits) != 7 || !d.opt.CheckDigitAbsent && d.opt.IDs != IDsNCR) {
 		d.wrongLength(UPCE, len(digits))
 		return
