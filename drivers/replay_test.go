@@ -160,6 +160,7 @@ func TestReplayErrors(t *testing.T) {
 		{"# transport: hidraw\n# descriptor: 05 01 09 06 A1 01 75 08 95 08 81 02 C0\n0 < 41", Auto, "no driver claims"},
 		{"# transport: hidraw\n# set: ids=aim\n# descriptor: " + descriptor + "\n0 < 41", "hid-pos-scanner", "no setting"},
 		{"# transport: tty\n# set: colour=red\n0 < 41", "serial-scanner", `no setting "colour"`},
+		{"# transport: tty\n# set: close-key=A close_key=B\n0 < 41", "serial-keypad", "comes twice"},
 		{"# transport: tty\n# set: ids=epson\n0 < 41", "serial-scanner", "ids"},
 		{"# transport: tty\n# set: terminator=END\n0 < 41", "serial-scanner", "terminator"},
 		{"# transport: tty\n# set: prefix=0x0\n0 < 41", "serial-scanner", "prefix"},
@@ -191,6 +192,10 @@ func TestSettingsAreSpelledEitherWay(t *testing.T) {
 	events, err := Replay(rec, "serial-keypad")
 	if err != nil || len(events) != 1 || events[0].Action != "close" {
 		t.Errorf("got %+v, %v", events, err)
+	}
+	Settings(rec.Settings).Set("close_key", "A")
+	if events, err = Replay(rec, "serial-keypad"); err != nil || len(events) != 0 {
+		t.Errorf("set anew: got %+v, %v", events, err)
 	}
 }
 

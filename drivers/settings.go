@@ -25,9 +25,21 @@ type Setting struct {
 // key gives a key as the table spells it: close-key is close_key.
 func key(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
-// check refuses keys that a driver does not know.
+// Set sets a key, in place of any other spelling of it.
+func (s Settings) Set(name, value string) {
+	maps.DeleteFunc(s, func(k, _ string) bool { return key(k) == key(name) })
+	s[name] = value
+}
+
+// check refuses keys that a driver does not know, and those that come twice in
+// two spellings.
 func (s Settings) check(d Driver) error {
+	seen := map[string]bool{}
 	for _, k := range slices.Sorted(maps.Keys(s)) {
+		if seen[key(k)] {
+			return fmt.Errorf("setting %s comes twice", k)
+		}
+		seen[key(k)] = true
 		if !slices.ContainsFunc(d.Settings, func(known Setting) bool { return known.Key == key(k) }) {
 			return fmt.Errorf("driver %s has no setting %q: it has %s", d.Name, k, d.settingKeys())
 		}

@@ -58,7 +58,7 @@ the driver, a setting or the recording cannot be used.`,
 				if !ok || key == "" {
 					return cli.Usagef("--set %q is not key=value", s)
 				}
-				rec.Settings[key] = value
+				drivers.Settings(rec.Settings).Set(key, value)
 			}
 			return decode(env.Stdout, args[0], rec, name)
 		},
@@ -116,7 +116,7 @@ const aiRecipient = "8018"
 // masked leaves the last four digits of a label that may be a person's number,
 // as the lane would never keep it in clear.
 func masked(e drivers.Event) drivers.Event {
-	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology), Problem: e.Code}
+	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology), GTIN: string(e.GTIN), AddOn: e.AddOn, Problem: e.Code}
 	label := scanner.Scan{Symbology: e.Symbology, Label: e.Label, Data: line.Data}
 	person := slices.ContainsFunc(label.Elements(), func(el gs1.Element) bool { return el.AI == aiRecipient })
 	if person || line.PersonNumber() {

@@ -14,7 +14,7 @@
 // where they apply vendor and product (hex, of USB), name, line, descriptor (the
 // HID report descriptor, hex) and set, which gives the settings of the device
 // as the configuration would and may be repeated; a value with spaces stands in
-// double quotes. Other headers are kept. Then comes one line a read or write:
+// double quotes. Other headers are kept, and may be repeated too. Then comes one line a read or write:
 // seconds since the start, < from or > to the device, and the bytes in hex; for
 // evdev the type, code and value of an input event in decimal. Blank lines, and
 // lines that begin with # and hold no header, are comments.
@@ -182,17 +182,21 @@ func (p *parser) line(s string) error {
 }
 
 func (p *parser) header(key, value string) (err error) {
-	if value == "" {
+	switch {
+	case !slices.Contains([]string{"source", "transport", "vendor", "product", "name", "line", "descriptor", "set"}, key):
+		if value != "" { // else it is a comment
+			p.r.More = append(p.r.More, Header{key, value})
+		}
+		return nil
+	case value == "":
 		return fmt.Errorf("header %s has no value", key)
-	}
-	if key == "set" {
-		return p.set(value)
-	}
-	if p.seen[key] {
+	case p.seen[key] && key != "set":
 		return fmt.Errorf("header %s comes twice", key)
 	}
 	p.seen[key] = true
 	switch key {
+	case "set":
+		err = p.set(value)
 	case "source":
 		p.r.Source = value
 	case "transport":
@@ -210,8 +214,6 @@ func (p *parser) header(key, value string) (err error) {
 		p.r.Line = value
 	case "descriptor":
 		p.r.Descriptor, err = unhex(strings.Fields(value))
-	default:
-		p.r.More = append(p.r.More, Header{key, value})
 	}
 	return err
 }
@@ -287,11 +289,14 @@ func unhex(fields []string) ([]byte, error) {
 	if len(fields) == 0 {
 		return nil, fmt.Errorf("bytes in hex are missing")
 	}
-	b, err := hex.DecodeString(strings.Join(fields, ""))
-	if err != nil {
-		return nil, fmt.Errorf("bytes are not in hex: %v", err)
+	var all []byte
+	for _, f := range fields {
+		var err error
+		if all, err = hex.AppendDecode(all, []byte(f)); err != nil {
+			return nil, fmt.Errorf("bytes are not in hex: %v", err)
+		}
 	}
-	return b, nil
+	return all, nil
 }
 
 func event(fields []string) (Event, error) {

@@ -76,6 +76,7 @@ func TestParseErrors(t *testing.T) {
 		{"0 <", 1, "missing"},
 		{"0 < 4", 1, "hex"},
 		{"0 < 4G", 1, "hex"},
+		{"0 < 3 031", 1, "hex"},
 		{"x < 41", 1, "seconds"},
 		{"-1 < 41", 1, "seconds"},
 		{"1e3 < 41", 1, "seconds"},
@@ -88,6 +89,15 @@ func TestParseErrors(t *testing.T) {
 		if !errors.As(err, &e) || e.Line != c.line || !strings.Contains(e.Reason, c.say) {
 			t.Errorf("%q: got %v, want line %d and %q", c.text, err, c.line, c.say)
 		}
+	}
+}
+
+// People write notes as they like.
+func TestParseNotes(t *testing.T) {
+	r, err := Parse([]byte("# note: one\n# note: two\n# captured on:\n# NB:\n# at 9600: fine\n0 < 4142 43"))
+	want := []Header{{"note", "one"}, {"note", "two"}}
+	if err != nil || !reflect.DeepEqual(r.More, want) || string(r.Entries[0].Data) != "ABC" {
+		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
