@@ -1,19 +1,35 @@
 package basket
 
-import "strings"
+import (
+	"strings"
+
+	"posd/gs1"
+)
 
 // PersonNumber reports whether a line looks like the number of a person or of a
 // card rather than of a thing: 13 to 19 digits with a Luhn check digit
 // (ISO/IEC 7812-1), a text that holds a payment card's number, or an AAMVA
 // driving licence. Such a label never becomes a line, neither at the lane nor
-// at the POS main computer. A good label in a symbology that carries GTINs or
-// GS1 element strings is a thing: there, one number in ten has a Luhn check
-// digit by chance.
+// at the POS main computer.
+//
+// One number in ten has a Luhn check digit by chance. A good GS1 element string
+// and a label that shows the line's GTIN are things all the same.
 func (l Line) PersonNumber() bool {
-	if isForThings(l.Symbology) && l.Problem == "" {
+	if l.Problem == "" && carriesElements(l.Symbology) {
 		return false
 	}
-	return personNumber(l.UPC) || personNumber(withoutAIM(string(l.Data)))
+	data := strings.TrimSuffix(withoutAIM(string(l.Data)), l.AddOn)
+	return !l.showsGTIN(l.UPC) && personNumber(l.UPC) || !l.showsGTIN(data) && personNumber(data)
+}
+
+// showsGTIN reports whether the digits of the line's GTIN stand in text, with
+// or without leading zeros and check digit. The symbology is not asked: it is
+// only the lane's word.
+func (l Line) showsGTIN(text string) bool {
+	if _, err := gs1.ParseGTIN(l.GTIN); err != nil || len(l.GTIN) != 14 {
+		return false
+	}
+	return strings.Contains(text, strings.TrimLeft(l.GTIN[:6], "0")+l.GTIN[6:13])
 }
 
 // withoutAIM takes away an AIM identifier, whose last digit would join a
@@ -36,11 +52,11 @@ func luhnNumber(text string) bool {
 	return len(text) >= 13 && len(text) <= 19 && isDigits(text, len(text)) && luhn([]byte(text))
 }
 
-// isForThings reports whether a symbology (UnifiedPOS spelling) carries GTINs
-// or GS1 element strings.
-func isForThings(symbology string) bool {
-	switch strings.TrimSuffix(symbology, "_S") {
-	case "UPCA", "UPCE", "EAN8", "EAN13", "ITF", "EAN128", "GS1DATABAR", "GS1DATABAR_E", "GS1DATABAR_TYPE2", "GS1DATAMATRIX", "GS1QRCODE":
+// carriesElements reports whether a symbology (UnifiedPOS spelling) carries GS1
+// element strings.
+func carriesElements(symbology string) bool {
+	switch symbology {
+	case "EAN128", "GS1DATABAR", "GS1DATABAR_E", "GS1DATABAR_TYPE2", "GS1DATAMATRIX", "GS1QRCODE":
 		return true
 	}
 	return false
@@ -49,9 +65,9 @@ func isForThings(symbology string) bool {
 // HoldsCardNumber reports whether a text holds what looks like the number of a
 // payment card: 13 to 19 digits in one run, or in groups parted by single
 // spaces or hyphens, with a valid Luhn check digit (ISO/IEC 7812-1) and the
-// length and first digits that card schemes issue. No text of a basket
-// may. The issuer's digits keep receipt numbers and time stamps
-// out of it, of which one in ten has a Luhn check digit by chance.
+// length and first digits that card schemes issue. No text of a basket may. The
+// issuer's digits keep receipt numbers and time stamps out of it, of which one
+// in ten has a Luhn check digit by chance.
 func HoldsCardNumber(text string) bool {
 	for i := 0; i < len(text); {
 		if !isDigit(text[i]) {

@@ -47,7 +47,7 @@ status is 1 if something is wrong with the label.`,
 // printed stays in terminals and logs. A mistyped EAN is not taken for one.
 func withoutCardNumber(e scanner.Explanation) scanner.Explanation {
 	line := basket.Line{UPC: e.Label, Symbology: string(e.Symbology)}
-	if e.GTIN != "" || !line.PersonNumber() && (e.Symbology != scanner.ITF || !basket.HoldsCardNumber(e.Label)) {
+	if mistyped := e.Symbology == scanner.EAN13; e.GTIN != "" || mistyped || !line.PersonNumber() {
 		return e
 	}
 	return scanner.Explanation{

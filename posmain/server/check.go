@@ -173,27 +173,13 @@ func cardNumberIn(b basket.Basket) string {
 }
 
 func cardNumberInLine(l basket.Line) string {
-	if l.PersonNumber() || falseLabel(l, l.UPC) || falseLabel(l, string(l.Data)) {
+	if l.PersonNumber() {
 		return "upc or data"
 	}
 	if _, err := gs1.ParseGTIN(l.GTIN); l.GTIN != "" && err != nil && basket.HoldsCardNumber(l.GTIN) {
 		return "gtin"
 	}
 	return ""
-}
-
-// falseLabel reports whether a text holds a card number where the lane says that
-// it is the label of a GTIN. The symbology is only the lane's word: such a label
-// shows the line's GTIN, perhaps without its check digit.
-func falseLabel(l basket.Line, text string) bool {
-	switch strings.TrimSuffix(l.Symbology, "_S") {
-	case "UPCA", "UPCE", "EAN8", "EAN13", "ITF", "GS1DATABAR":
-	default:
-		return false
-	}
-	gtin := l.GTIN
-	shown := len(gtin) == 14 && strings.Contains(text, strings.TrimLeft(gtin[:6], "0")+gtin[6:13])
-	return !shown && basket.HoldsCardNumber(text)
 }
 
 // shorten keeps a detail readable, whatever it quotes.
