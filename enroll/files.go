@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
+	"syscall"
 )
 
 // Names of files in a credentials directory.
@@ -59,12 +62,35 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makePrivate makes the directory, and refuses one that others may read.
+// makePrivate makes the directory, and refuses one that others may read, or
+// that is another user's: root would leave files there that its owner, the
+// daemon, cannot read.
 func makePrivate(dir string) error {
+	for _, path := range []string{filepath.Dir(dir), dir} {
+		if err := checkOwn(path, os.Geteuid()); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	return checkPrivate(dir)
+}
+
+func checkOwn(path string, uid int) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // it is made next, or that says why not
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || uid != 0 || st.Uid == 0 {
+		return nil
+	}
+	owner := strconv.Itoa(int(st.Uid))
+	if u, err := user.LookupId(owner); err == nil {
+		owner = u.Username
+	}
+	return fmt.Errorf("%s belongs to %s, who could not read what root writes there: run this as that user (sudo -u %s ...)", path, owner, owner)
 }
 
 // checkPrivate refuses a file or directory that others than its owner may read
