@@ -117,7 +117,7 @@ func TestTokenDoesNotShowItself(t *testing.T) {
 
 func noSecret(t *testing.T, how, text string) {
 	t.Helper()
-	for _, leak := range []string{"5a5a", "5A5A", "90 90", "ZZZ", "132 132", "1011010", "WlpaWl", "hhe1.", "0x5a"} {
+	for _, leak := range []string{"5a5a5a5a", "5A5A5A5A", "90 90", "ZZZ", "132 132", "1011010 1011010", "WlpaWl", "hhe1.", "0x5a, 0x5a"} {
 		if strings.Contains(text, leak) {
 			t.Errorf("%s shows the secret: %s", how, text)
 		}
