@@ -180,7 +180,13 @@ func TestUnplugInMidLabel(t *testing.T) {
 	s := play(t, sim.Scanner)
 	l := start(t, scannerAt(s))
 	l.reaches(node.Reading)
-	do(t, s, "send scanner 30 33 36", "unplug scanner")
+	before := l.devices[0].due()
+	do(t, s, "send scanner 30 33 36")
+	for range 2 { // an unplug takes along what was not read; the first wait may be for the reader to begin
+		eventually(t, "a read", func() bool { return l.devices[0].due() != before })
+		before = l.devices[0].due()
+	}
+	do(t, s, "unplug scanner")
 	if r := l.next(); r.Err == nil || r.Err.Code != scanner.CodeIncomplete {
 		t.Errorf("got %+v", r)
 	}

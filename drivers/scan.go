@@ -16,7 +16,7 @@ func serialScanner() Driver {
 		Doc: "bar code scanners on a serial port, USB-COM or CDC-ACM",
 		Settings: append([]Setting{
 			{"terminator", "auto, CR, LF, CRLF, TAB, ETX, none or a byte such as 0x04", "auto", "what ends a label"},
-			{"prefix", "text, the name of a control character, or bytes such as 0x0241", "", "what stands before every label"},
+			{"prefix", "text, a control character such as STX or 02, or bytes such as 0x0241", "", "what stands before every label"},
 			{"gap", "time span", "", "silence that ends a label; 100ms if terminator is none"},
 			{"ids", "none, aim, ncr, datalogic, honeywell, zebra", "none", "the identifiers that tell the symbology"},
 			{"check_digit_absent", "true, false", "false", "the scanner leaves the check digits of EAN and UPC out"},
