@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
@@ -100,6 +101,17 @@ func (db *DB) prepare(ctx context.Context, steps []migration, applicationID int3
 	if applicationID == 0 {
 		return errors.New("Options.ApplicationID must be given")
 	}
+	if err := patiently(ctx, func() error { return db.claim(ctx, applicationID) }); err != nil {
+		return err
+	}
+	if err := db.migrate(ctx, steps); err != nil {
+		return err
+	}
+	return tightenModes(db.path)
+}
+
+// claim marks an empty database as ours and turns the write-ahead log on.
+func (db *DB) claim(ctx context.Context, applicationID int32) error {
 	if err := checkOwner(ctx, db.writer, applicationID, true); err != nil {
 		return err
 	}
@@ -110,10 +122,24 @@ func (db *DB) prepare(ctx context.Context, steps []migration, applicationID int3
 	if mode != "wal" {
 		return fmt.Errorf("the file system cannot hold a write-ahead log (journal mode is %s); use a local one", mode)
 	}
-	if err := db.migrate(ctx, steps); err != nil {
-		return err
+	return nil
+}
+
+// patiently repeats what another program that opens the same new database holds
+// up: SQLite does not wait by itself while the write-ahead log is turned on.
+func patiently(ctx context.Context, do func() error) error {
+	const pause, patience = 20 * time.Millisecond, 5 * time.Second
+	for waited := time.Duration(0); ; waited += pause {
+		err := do()
+		if waited >= patience || !errors.Is(classify(err), ErrLocked) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
 	}
-	return tightenModes(db.path)
 }
 
 // checkOwner refuses the database of another program. An empty database is
@@ -121,10 +147,10 @@ func (db *DB) prepare(ctx context.Context, steps []migration, applicationID int3
 func checkOwner(ctx context.Context, q *sql.DB, want int32, claim bool) error {
 	var have int32
 	var objects int
-	if err := q.QueryRowContext(ctx, "PRAGMA application_id").Scan(&have); err != nil {
-		return err
-	}
-	if err := q.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+	// One statement, so that both are of one moment: another program may be
+	// making this very database.
+	const both = "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id()"
+	if err := q.QueryRowContext(ctx, both).Scan(&have, &objects); err != nil {
 		return err
 	}
 	if have == want {
