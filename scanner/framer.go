@@ -28,7 +28,7 @@ const (
 // Framing says how the labels of a stream are parted.
 type Framing struct {
 	Terminator Terminator
-	Prefix     string        // before every label; left out of the frames
+	Prefix     string        // before every label; left out of the frames. If empty, a leading STX is
 	Gap        time.Duration // silence that ends a frame; 0: only a terminator does
 }
 
@@ -150,8 +150,8 @@ func (f *Framer) end(c byte) {
 	if len(data) == 0 {
 		return
 	}
-	if c == etx && f.framing.Terminator == Auto && data[0] == stx {
-		data = data[1:]
+	if f.framing.Prefix == "" && data[0] == stx {
+		data = data[1:] // it is no part of any label
 	}
 	prefixed := bytes.HasPrefix(data, []byte(f.framing.Prefix))
 	if prefixed {

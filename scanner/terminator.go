@@ -11,7 +11,7 @@ type Terminator uint16
 
 // The terminators with a name. Any byte b is Byte + b.
 const (
-	Auto Terminator = iota // CR, LF, CR LF, TAB or ETX; a leading STX goes with ETX
+	Auto Terminator = iota // CR, LF, CR LF, TAB or ETX
 	CRLF                   // both, in this order
 	None                   // silence alone
 	Byte Terminator = 0x100

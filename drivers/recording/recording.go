@@ -146,6 +146,7 @@ func Parse(text []byte) (Recording, error) {
 	if len(text) > MaxBytes {
 		return p.r, &Error{1, fmt.Sprintf("a recording has at most %d MB", MaxBytes>>20)}
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // of an editor
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -200,8 +201,8 @@ func (p *parser) header(key, value string) (err error) {
 	case "source":
 		p.r.Source = value
 	case "transport":
-		p.r.Transport = value
-		if !slices.Contains([]string{TTY, HIDRaw, Evdev, USBFS}, value) {
+		p.r.Transport = strings.ToLower(value)
+		if !slices.Contains([]string{TTY, HIDRaw, Evdev, USBFS}, p.r.Transport) {
 			err = fmt.Errorf("transport %q is none of tty, hidraw, evdev, usbfs", value)
 		}
 	case "vendor":

@@ -94,9 +94,9 @@ func TestParseErrors(t *testing.T) {
 
 // People write notes as they like.
 func TestParseNotes(t *testing.T) {
-	r, err := Parse([]byte("# note: one\n# note: two\n# captured on:\n# NB:\n# at 9600: fine\n0 < 4142 43"))
+	r, err := Parse([]byte("\ufeff# transport: TTY\r\n# note: one\n# note: two\n# captured on:\n# NB:\n# at 9600: fine\n0 < 4142 43"))
 	want := []Header{{"note", "one"}, {"note", "two"}}
-	if err != nil || !reflect.DeepEqual(r.More, want) || string(r.Entries[0].Data) != "ABC" {
+	if err != nil || r.Transport != TTY || !reflect.DeepEqual(r.More, want) || string(r.Entries[0].Data) != "ABC" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
