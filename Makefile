@@ -8,7 +8,7 @@ BIN      := bin
 PROGRAMS := posd centrald posmaind
 FUZZTIME ?= 5s
 
-.PHONY: all build demo test test-all tools vet fuzz bench clean
+.PHONY: all build demo test test-all test-unprivileged tools vet fuzz bench clean
 
 all: build
 
@@ -23,6 +23,9 @@ demo: build
 
 test: vet
 	$(GO) test ./...
+	@command -v systemd-analyze >/dev/null || echo "SKIPPED: systemd-analyze is not installed, so systemd itself did not look at the units"
+	@[ "$$(id -u)" = 0 ] && echo "SKIPPED: a port without permission, since root may open every port" || \
+	  echo "SKIPPED: a node of another group, which only root can make"
 
 # Device code must build and pass without a C compiler.
 NOCGO := ./gs1 ./tid ./identity ./enctid ./scanner ./msr ./basket ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
@@ -30,7 +33,14 @@ NOCGO := ./gs1 ./tid ./identity ./enctid ./scanner ./msr ./basket ./drivers/... 
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
 	POSD_TEST_ALL=1 $(GO) test -race ./...
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-unprivileged
 	$(MAKE) --no-print-directory fuzz
+
+# test-unprivileged runs, as nobody, what root's rights would hide.
+test-unprivileged:
+	@dir=$$(mktemp -d) && chmod 755 $$dir && trap 'rm -rf '$$dir EXIT && \
+	  CGO_ENABLED=0 $(GO) test -c -o $$dir/drivers.test ./drivers && chmod 755 $$dir/drivers.test && cd $$dir && \
+	  setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=/tmp ./drivers.test -test.run TestPortWithoutPermission -test.v
 
 # tools brings what test-all needs beyond Go, gcc and make.
 tools:
