@@ -224,13 +224,13 @@ type Header struct {
 	Operator     string      `json:"operator,omitempty"`
 }
 
-// command is a call of another goroutine, run by the loop after the frames
-// that were read before it.
+// command is a call of another goroutine, run by the loop. One that begins or
+// ends a basket is a border: it comes after the frames that were read before it.
 type command struct {
-	at    time.Time
-	looks bool // only: it need not wait for frames still on their way
-	run   func(*till) error
-	done  chan error
+	at     time.Time
+	border bool
+	run    func(*till) error
+	done   chan error
 }
 
 func (l *Lane) do(ctx context.Context, c command) error {
@@ -253,17 +253,21 @@ func (l *Lane) do(ctx context.Context, c command) error {
 // call runs a command and returns its result. A caller that gave up has none:
 // the command may be running still.
 func call[T any](ctx context.Context, l *Lane, run func(*till) (T, error)) (T, error) {
-	return ask(ctx, l, command{}, run)
+	return ask(ctx, l, false, run)
 }
 
-func ask[T any](ctx context.Context, l *Lane, c command, run func(*till) (T, error)) (T, error) {
+// cross is call for a command that is a border.
+func cross[T any](ctx context.Context, l *Lane, run func(*till) (T, error)) (T, error) {
+	return ask(ctx, l, true, run)
+}
+
+func ask[T any](ctx context.Context, l *Lane, border bool, run func(*till) (T, error)) (T, error) {
 	result := make(chan T, 1)
-	c.run = func(t *till) error {
+	err := l.do(ctx, command{border: border, run: func(t *till) error {
 		got, err := run(t)
 		result <- got
 		return err
-	}
-	err := l.do(ctx, c)
+	}})
 	select {
 	case got := <-result:
 		return got, err
@@ -276,17 +280,17 @@ func ask[T any](ctx context.Context, l *Lane, c command, run func(*till) (T, err
 // Start opens a basket for the POS program. basket.ErrOpen if one is open that
 // holds something.
 func (l *Lane) Start(ctx context.Context, h Header) (basket.Basket, error) {
-	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.start(h) })
+	return cross(ctx, l, func(t *till) (basket.Basket, error) { return t.start(h) })
 }
 
 // Close ends the open basket as paid for.
 func (l *Lane) Close(ctx context.Context) (basket.Basket, error) {
-	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.end(basket.Closed) })
+	return cross(ctx, l, func(t *till) (basket.Basket, error) { return t.end(basket.Closed) })
 }
 
 // Void ends the open basket as given up.
 func (l *Lane) Void(ctx context.Context) (basket.Basket, error) {
-	return call(ctx, l, func(t *till) (basket.Basket, error) { return t.end(basket.Voided) })
+	return cross(ctx, l, func(t *till) (basket.Basket, error) { return t.end(basket.Voided) })
 }
 
 // VoidLine voids one line of the open basket.
@@ -302,7 +306,7 @@ func (l *Lane) AddLine(ctx context.Context, label string, quantity int) (basket.
 
 // Current gives the open basket; ok is false if none is open.
 func (l *Lane) Current(ctx context.Context) (b basket.Basket, ok bool, err error) {
-	open, err := ask(ctx, l, command{looks: true}, func(t *till) (*basket.Basket, error) {
+	open, err := call(ctx, l, func(t *till) (*basket.Basket, error) {
 		if t.cur == nil {
 			return nil, nil
 		}

@@ -21,7 +21,7 @@ func TestCallerThatGaveUp(t *testing.T) {
 			b   basket.Basket
 			err error
 		}
-		closed, voided := make(chan result), make(chan result)
+		closed, started := make(chan result), make(chan result)
 		go func() {
 			b, err := w.lane.Close(ctx)
 			closed <- result{b, err}
@@ -40,13 +40,13 @@ func TestCallerThatGaveUp(t *testing.T) {
 		w.scan("B")
 		ctx, giveUp = context.WithCancel(t.Context())
 		go func() {
-			b, err := w.lane.VoidLine(ctx, 1)
-			voided <- result{b, err}
+			b, err := w.lane.Start(ctx, Header{})
+			started <- result{b, err}
 		}()
 		synctest.Wait()
 		giveUp()
-		if got := <-voided; !errors.Is(got.err, context.Canceled) || len(got.b.Lines) != 0 {
-			t.Errorf("the void gave %+v, %v", got.b, got.err)
+		if got := <-started; !errors.Is(got.err, context.Canceled) || len(got.b.Lines) != 0 {
+			t.Errorf("the start gave %+v, %v", got.b, got.err)
 		}
 		w.settled()
 	})

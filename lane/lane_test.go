@@ -182,13 +182,15 @@ func TestSwipeAfterClose(t *testing.T) {
 	})
 }
 
-func TestLookingDoesNotWait(t *testing.T) {
+func TestOnlyBordersWait(t *testing.T) {
 	atLane(t, Config{}, func(t *testing.T, w *world) {
 		w.scan("A")
 		began := time.Now()
 		openBasket(t, w)
+		w.lane.AddLine(t.Context(), "036000291452", 1)
+		w.lane.VoidLine(t.Context(), 1)
 		if took := time.Since(began); took != 0 {
-			t.Errorf("a look at the basket waited %s", took)
+			t.Errorf("a look, a line and a void waited %s", took)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (t *till) run(ctx context.Context) {
 		case f := <-t.frames:
 			t.frame(f)
 		case c := <-t.commands:
-			if !c.looks {
+			if c.border {
 				t.drain(c.at)
 			}
 			c.done <- t.command(c)
