@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"posd/tid"
 )
 
 // The keys of the keypad, and what the card reader sends of a card that it
@@ -107,6 +109,11 @@ func (s *Sim) parse(command []byte) (action, string, error) {
 // spoken is an argument as people may see it.
 func (s *Sim) spoken(verb string, arg []byte) string {
 	switch verb {
+	case "scan":
+		if !mayBeCard(arg) {
+			return string(arg)
+		}
+		fallthrough
 	case "swipe", "key":
 		return strings.Repeat("*", max(0, len(arg)-4)) + string(arg[max(0, len(arg)-4):])
 	case "send":
@@ -114,6 +121,12 @@ func (s *Sim) spoken(verb string, arg []byte) string {
 		return fmt.Sprintf("%s, %d bytes", device, len(bytes.Join(bytes.Fields(data), nil))/2)
 	}
 	return string(arg)
+}
+
+// mayBeCard reports whether a label is longer than a GTIN and may be the number
+// of a card.
+func mayBeCard(label []byte) bool {
+	return len(label) >= 15 && len(label) <= 19 && len(bytes.Trim(label, "0123456789")) == 0 && tid.Luhn(label)
 }
 
 // sending plays bytes on a device, and wipes them.

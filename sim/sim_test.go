@@ -51,6 +51,8 @@ func TestCommands(t *testing.T) {
 	s := start(t, Options{Fast: true})
 	for _, c := range []struct{ command, device, sends, says string }{
 		{"scan 036000291452", Scanner, "036000291452\r", "ok scan 036000291452"},
+		{"scan 4111111111111111", Scanner, "4111111111111111\r", "ok scan ************1111"},
+		{"scan 4111111111111112", Scanner, "4111111111111112\r", "ok scan 4111111111111112"},
 		{"  scan a b ", Scanner, "a b\r", "ok scan a b"},
 		{"swipe-error", MSR, "%E?;E?\r", "ok swipe-error"},
 		{"swipe 2900123456789", MSR, ";2900123456789?\r", "ok swipe *********6789"},
