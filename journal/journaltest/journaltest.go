@@ -3,37 +3,14 @@
 package journaltest
 
 import (
-	"context"
 	"testing"
-	"time"
 
-	"posd/basket"
 	"posd/identity"
+	"posd/lane"
 )
 
-// Journal is lane.Journal, so that lane's own tests can use this package too.
-type Journal interface {
-	Numbering(ctx context.Context) (incarnation string, last uint64, err error)
-	Clock(ctx context.Context) (basket.Clock, error)
-	SetClock(ctx context.Context, c basket.Clock) error
-	Resume(ctx context.Context) (r basket.Resumed, ok bool, err error)
-	Open(ctx context.Context, b basket.Basket, ticks time.Duration) error
-	Describe(ctx context.Context, b basket.Basket, ticks time.Duration) error
-	AppendLine(ctx context.Context, id basket.ID, l basket.Line, ticks time.Duration) error
-	VoidLine(ctx context.Context, id basket.ID, number int, at time.Time, ticks time.Duration) error
-	AppendIdentity(ctx context.Context, s basket.Sealed, ticks time.Duration) error
-	DropIdentities(ctx context.Context, id basket.ID) error
-	Close(ctx context.Context, id basket.ID, outcome basket.Outcome, at time.Time, ticks time.Duration) (basket.Basket, error)
-	Answer(ctx context.Context, id basket.ID, swipe int, a basket.Answer) (b basket.Basket, changed bool, err error)
-	Expire(ctx context.Context, ticks time.Duration) ([]basket.Basket, error)
-	Pending(ctx context.Context, after int64, limit int) ([]basket.Sealed, error)
-	Queued(ctx context.Context, after int64, limit int) ([]basket.Delivery, error)
-	Acknowledge(ctx context.Context, id basket.ID, revision int, r basket.Receipt, ticks time.Duration) (resent int, err error)
-	Refuse(ctx context.Context, id basket.ID, revision int, reason string) error
-	Purge(ctx context.Context, ticks time.Duration) (int, error)
-	Outbox(ctx context.Context) (basket.Outbox, error)
-	Trace(ctx context.Context, id basket.ID) (basket.Trace, error)
-}
+// Journal is what is held to it.
+type Journal = lane.Journal
 
 // Priority is the order of kinds that a journal under test must be opened with.
 func Priority() []identity.Kind {
