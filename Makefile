@@ -28,7 +28,7 @@ test: vet
 	  echo "SKIPPED: a node of another group, which only root can make"
 
 # Device code must build and pass without a C compiler.
-NOCGO := ./gs1 ./tid ./identity ./enctid ./scanner ./msr ./basket ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
+NOCGO := ./gs1 ./tid ./identity ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
 
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)

@@ -85,16 +85,15 @@ func TestProblems(t *testing.T) {
 		status            int
 		kind, body, retry string
 		wantType, text    string
-		temporary         bool
 		after             time.Duration
 	}{
-		{409, "application/problem+json", `{"type":"` + ProblemUnknownEpoch + `","status":200,"title":"unknown epoch","detail":"d"}`, "", ProblemUnknownEpoch, "unknown epoch: d (HTTP 409)", false, 0},
-		{503, "application/problem+json; charset=utf-8", `{"type":"` + ProblemUnavailable + `","title":"busy"}`, "3", ProblemUnavailable, "busy (HTTP 503)", true, 3 * time.Second},
-		{502, "text/html", "<html>4111111111111111", "soon", "about:blank", "bad gateway (HTTP 502)", true, 0},
-		{429, "application/problem+json", "{", "99999999", "about:blank", "too many requests (HTTP 429)", true, time.Hour},
-		{408, "", "", "", "about:blank", "request timeout (HTTP 408)", true, 0},
-		{308, "text/html", "", "", "about:blank", "permanent redirect (HTTP 308)", false, 0},
-		{422, "application/problem+json", `{"type":"` + ProblemEncTIDRejected + `"}`, "", ProblemEncTIDRejected, "unexpected answer (HTTP 422)", false, 0},
+		{409, "application/problem+json", `{"type":"` + ProblemUnknownEpoch + `","status":200,"title":"unknown epoch","detail":"d"}`, "", ProblemUnknownEpoch, "unknown epoch: d (HTTP 409)", 0},
+		{503, "application/problem+json; charset=utf-8", `{"type":"` + ProblemUnavailable + `","title":"busy"}`, "3", ProblemUnavailable, "busy (HTTP 503)", 3 * time.Second},
+		{502, "text/html", "<html>4111111111111111", "soon", "about:blank", "bad gateway (HTTP 502)", 0},
+		{429, "application/problem+json", "{", "99999999", "about:blank", "too many requests (HTTP 429)", time.Hour},
+		{408, "", "", "", "about:blank", "request timeout (HTTP 408)", 0},
+		{308, "text/html", "", "", "about:blank", "permanent redirect (HTTP 308)", 0},
+		{422, "application/problem+json", `{"type":"` + ProblemEncTIDRejected + `"}`, "", ProblemEncTIDRejected, "unexpected answer (HTTP 422)", 0},
 	} {
 		c, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", tc.kind)
@@ -111,8 +110,8 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%d: got %v, want a *Problem", tc.status, err)
 			continue
 		}
-		if p.Type != tc.wantType || p.Status != tc.status || p.Error() != tc.text || p.Temporary() != tc.temporary || p.RetryAfter != tc.after {
-			t.Errorf("%d: got %+v %q temporary %v", tc.status, *p, p, p.Temporary())
+		if p.Type != tc.wantType || p.Status != tc.status || p.Error() != tc.text || p.RetryAfter != tc.after {
+			t.Errorf("%d: got %+v %q", tc.status, *p, p)
 		}
 	}
 }

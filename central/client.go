@@ -7,13 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"posd/problem"
 )
 
 // maxAnswer bounds what is read of an answer. A manifest of a dozen keys is the
@@ -112,7 +112,7 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) err
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return readProblem(resp, raw)
+		return problem.Read(resp, raw)
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
 		return fmt.Errorf("the answer of %s is not the JSON expected", path)
@@ -130,22 +130,4 @@ func (c *Client) noteSkew(date string, sent, received time.Time) {
 	middle := sent.Add(received.Sub(sent) / 2)
 	ahead := at.Add(500 * time.Millisecond).Sub(middle)
 	c.skew.Store(&ahead)
-}
-
-// readProblem makes an error of any answer but a good one; one that does not
-// come from central (a proxy's, say) is told by its status alone.
-func readProblem(resp *http.Response, answer []byte) *Problem {
-	p := &Problem{}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind != "application/problem+json" || json.Unmarshal(answer, p) != nil || p.Type == "" {
-		p = &Problem{Type: "about:blank", Title: strings.ToLower(http.StatusText(resp.StatusCode))}
-	}
-	if p.Title == "" {
-		p.Title = "unexpected answer"
-	}
-	p.Status = resp.StatusCode
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		p.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
-	}
-	return p
 }

@@ -1,10 +1,6 @@
 package central
 
-import (
-	"fmt"
-	"net/http"
-	"time"
-)
+import "posd/problem"
 
 // The types of problem (RFC 9457) that the lookup listener answers with; package
 // enroll has those of enrolment.
@@ -24,33 +20,6 @@ const (
 	ProblemUnavailable    = "urn:hhid:problem:unavailable"         // 503: central cannot answer now
 )
 
-// Problem is an answer other than the one hoped for, in the form of RFC 9457
-// (application/problem+json). It is the error that the Client's methods return
-// for it.
-type Problem struct {
-	Type   string `json:"type"`
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail,omitempty"`
-
-	// RetryAfter is how long the server asks to be left alone, 0 if it did not
-	// say. It travels as the Retry-After header, in seconds.
-	RetryAfter time.Duration `json:"-"`
-}
-
-// Error gives the title and the detail. Neither ever holds what was in a body.
-func (p *Problem) Error() string {
-	if p.Detail == "" {
-		return fmt.Sprintf("%s (HTTP %d)", p.Title, p.Status)
-	}
-	return fmt.Sprintf("%s: %s (HTTP %d)", p.Title, p.Detail, p.Status)
-}
-
-// Temporary reports whether the same request may be answered at a later time.
-func (p *Problem) Temporary() bool {
-	switch p.Status {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return true
-	}
-	return p.Status >= 500
-}
+// Problem is an answer other than the one hoped for. It is the error that the
+// Client's methods return for it.
+type Problem = problem.Problem

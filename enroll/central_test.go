@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -162,7 +163,7 @@ func (c *testCentral) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p != nil {
 		w.Header().Set("Content-Type", "application/problem+json")
 		if p.RetryAfter > 0 {
-			w.Header().Set("Retry-After", "7200")
+			w.Header().Set("Retry-After", strconv.Itoa(int(p.RetryAfter.Seconds())))
 		}
 		w.WriteHeader(p.Status)
 		json.NewEncoder(w).Encode(p)

@@ -14,9 +14,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"posd/problem"
 )
 
 const (
@@ -172,24 +173,12 @@ func (c caller) post(ctx context.Context, base, path string, in, out any) (skew,
 		return sk, fmt.Errorf("read central's answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return sk, sk.explain(readProblem(resp, answer))
+		return sk, sk.explain((*Problem)(problem.Read(resp, answer)))
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return sk, fmt.Errorf("read central's answer: it is not what a central sends: %v", err)
 	}
 	return sk, nil
-}
-
-func readProblem(resp *http.Response, body []byte) *Problem {
-	p := &Problem{}
-	if json.Unmarshal(body, p) != nil || p.Type == "" {
-		*p = Problem{Type: "about:blank", Title: "central answered " + resp.Status}
-	}
-	p.Status = resp.StatusCode
-	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
-		p.RetryAfter = time.Duration(s) * time.Second
-	}
-	return p
 }
 
 // skew is by how much the clock here is ahead of central's.

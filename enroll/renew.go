@@ -153,7 +153,7 @@ func due(leaf *x509.Certificate) time.Time {
 }
 
 // backoff doubles from a minute to an hour, less a random half; central may ask
-// for more.
+// for more, up to an hour.
 func backoff(failures int, err error) time.Duration {
 	d := min(firstBackoff<<min(failures-1, 10), lastBackoff)
 	d -= rand.N(d / 2)

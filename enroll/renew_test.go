@@ -146,7 +146,7 @@ func TestRefusedRenewalKeepsItsKey(t *testing.T) {
 		var key []byte
 		for range 3 {
 			err := r.renewer.Renew(t.Context())
-			if p, ok := errors.AsType[*Problem](err); !ok || p.Type != ProblemUnavailable || p.RetryAfter != 2*time.Hour {
+			if p, ok := errors.AsType[*Problem](err); !ok || p.Type != ProblemUnavailable || p.RetryAfter != time.Hour {
 				t.Fatalf("error is %v", err)
 			}
 			now := must(os.ReadFile(filepath.Join(r.store.dir, pendingFile)))

@@ -131,7 +131,7 @@ func TestProblemsSayWhatToDo(t *testing.T) {
 		{Type: ProblemSuperseded}:                       "this lane's certificate was superseded: another machine holds a copy; ask central to replace the lane",
 		{Type: "urn:x", Title: "No"}:                    "No",
 		{Type: "urn:x", Title: "No", Detail: "No"}:      "No",
-		{Status: 502}:            "HTTP status 502",
+		{Status: 502}:            "central answered 502 Bad Gateway",
 		{Type: ProblemWrongRole}: "another kind of program",
 	} {
 		if got := problem.Error(); !strings.Contains(got, want) {

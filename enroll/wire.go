@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"net/http"
+
+	"posd/problem"
 )
 
 // Paths of central's operations listener. Both are POST, JSON in and out;
@@ -65,14 +67,7 @@ const (
 )
 
 // Problem is a refusal by central (RFC 9457). Its Error says what to do.
-type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title,omitempty"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-
-	RetryAfter time.Duration `json:"-"` // from the header of that name, 0 if absent
-}
+type Problem problem.Problem
 
 // remedies say, for whoever stands at the lane, what a problem means.
 var remedies = map[string]string{
@@ -91,8 +86,8 @@ func (p *Problem) Error() string {
 	if remedy := remedies[p.Type]; remedy != "" {
 		text = remedy
 	}
-	if text == "" {
-		text = fmt.Sprintf("HTTP status %d", p.Status)
+	if text == "" || p.Type == problem.Foreign {
+		text = fmt.Sprintf("central answered %d %s", p.Status, http.StatusText(p.Status))
 	}
 	if p.Detail != "" && p.Detail != p.Title {
 		text += " (" + p.Detail + ")"

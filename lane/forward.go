@@ -45,14 +45,13 @@ func (f *forwarder) send(ctx context.Context, d basket.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	receipt, err := f.deps.Main.Put(ctx, d.Basket.String(), d.Body)
-	var p *posmain.Problem
 	switch {
 	case err == nil:
 		f.main.worked(f.deps.Clock.Now())
 		return f.acknowledge(ctx, d, receipt)
-	case errors.As(err, &p) && !p.Temporary():
+	case posmain.Final(err):
 		f.main.worked(f.deps.Clock.Now())
-		return f.setAside(ctx, d, p)
+		return f.setAside(ctx, d, err)
 	}
 	f.main.failed(f.deps.Clock.Now(), err)
 	return err
@@ -78,12 +77,12 @@ func (f *forwarder) acknowledge(ctx context.Context, d basket.Delivery, r posmai
 	return nil
 }
 
-func (f *forwarder) setAside(ctx context.Context, d basket.Delivery, p *posmain.Problem) error {
-	if err := f.deps.Journal.Refuse(context.WithoutCancel(ctx), d.Basket, d.Revision, p.Error()); err != nil {
+func (f *forwarder) setAside(ctx context.Context, d basket.Delivery, refusal error) error {
+	if err := f.deps.Journal.Refuse(context.WithoutCancel(ctx), d.Basket, d.Revision, refusal.Error()); err != nil {
 		f.log.Error("set a refused basket aside", "basket", d.Basket, "err", err)
 		return err
 	}
 	f.counts.add("delivery-refused")
-	f.alarm(d.Basket, "delivery-refused", p.Error())
+	f.alarm(d.Basket, "delivery-refused", refusal.Error())
 	return nil
 }

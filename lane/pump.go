@@ -7,8 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"posd/central"
-	"posd/posmain"
+	"posd/problem"
 )
 
 // pump repeats a pass over work that waits in the journal: at once when woken,
@@ -79,10 +78,7 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // retryAfter is how long the other side asks to be left alone, 0 if it does not.
 func retryAfter(err error) time.Duration {
-	if p, ok := errors.AsType[*central.Problem](err); ok {
-		return p.RetryAfter
-	}
-	if p, ok := errors.AsType[*posmain.Problem](err); ok {
+	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return p.RetryAfter
 	}
 	return 0

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
+
+	"posd/problem"
 )
 
 // maxAnswer bounds what is read of an answer: a receipt and a problem are both
@@ -74,7 +74,7 @@ func (c *Client) Put(ctx context.Context, id string, body []byte) (Receipt, erro
 		return Receipt{}, fmt.Errorf("put basket: read the answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Receipt{}, readProblem(resp, answer)
+		return Receipt{}, problem.Read(resp, answer)
 	}
 	return readReceipt(answer, id, body)
 }
@@ -103,22 +103,4 @@ func readReceipt(answer []byte, id string, body []byte) (Receipt, error) {
 		return Receipt{}, errors.New("put basket: the receipt does not say which log holds the basket, or since when")
 	}
 	return r, nil
-}
-
-// readProblem makes an error of any answer but a receipt; one that does not
-// come from a POS main computer (a proxy's, say) is told by its status alone.
-func readProblem(resp *http.Response, answer []byte) *Problem {
-	p := &Problem{}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind != "application/problem+json" || json.Unmarshal(answer, p) != nil || p.Type == "" {
-		p = &Problem{Type: "about:blank", Title: strings.ToLower(http.StatusText(resp.StatusCode))}
-	}
-	if p.Title == "" {
-		p.Title = "unexpected answer"
-	}
-	p.Status = resp.StatusCode
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		p.RetryAfter = time.Duration(min(seconds, 3600)) * time.Second
-	}
-	return p
 }

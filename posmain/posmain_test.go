@@ -70,17 +70,17 @@ func TestPutReturnsProblems(t *testing.T) {
 		status            int
 		kind, body, retry string
 		wantType, text    string
-		temporary         bool
+		final             bool
 		after             time.Duration
 	}{
-		{409, "application/problem+json", `{"type":"` + ProblemRevisionConflict + `","status":200,"title":"revision conflict","detail":"d"}`, "", ProblemRevisionConflict, "revision conflict: d (HTTP 409)", false, 0},
-		{503, "application/problem+json; charset=utf-8", `{"type":"` + ProblemUnavailable + `","title":"busy"}`, "3", ProblemUnavailable, "busy (HTTP 503)", true, 3 * time.Second},
-		{502, "text/html", "<html>4111111111111111", "soon", "about:blank", "bad gateway (HTTP 502)", true, 0},
-		{422, "application/problem+json", `{"type":"` + ProblemCardNumber + `","title":"t"}`, "", ProblemCardNumber, "t (HTTP 422)", false, 0},
-		{403, "application/problem+json", `{"type":"` + ProblemForbidden + `","title":"t"}`, "", ProblemForbidden, "t (HTTP 403)", true, 0},
-		{400, "text/plain", `bad`, "", "about:blank", "bad request (HTTP 400)", true, 0},
-		{429, "application/problem+json", "{", "99999999", "about:blank", "too many requests (HTTP 429)", true, time.Hour},
-		{308, "text/html", "", "", "about:blank", "permanent redirect (HTTP 308)", true, 0},
+		{409, "application/problem+json", `{"type":"` + ProblemRevisionConflict + `","status":200,"title":"revision conflict","detail":"d"}`, "", ProblemRevisionConflict, "revision conflict: d (HTTP 409)", true, 0},
+		{503, "application/problem+json; charset=utf-8", `{"type":"` + ProblemUnavailable + `","title":"busy"}`, "3", ProblemUnavailable, "busy (HTTP 503)", false, 3 * time.Second},
+		{502, "text/html", "<html>4111111111111111", "soon", "about:blank", "bad gateway (HTTP 502)", false, 0},
+		{422, "application/problem+json", `{"type":"` + ProblemCardNumber + `","title":"t"}`, "", ProblemCardNumber, "t (HTTP 422)", true, 0},
+		{403, "application/problem+json", `{"type":"` + ProblemForbidden + `","title":"t"}`, "", ProblemForbidden, "t (HTTP 403)", false, 0},
+		{400, "text/plain", `bad`, "", "about:blank", "bad request (HTTP 400)", false, 0},
+		{429, "application/problem+json", "{", "99999999", "about:blank", "too many requests (HTTP 429)", false, time.Hour},
+		{308, "text/html", "", "", "about:blank", "permanent redirect (HTTP 308)", false, 0},
 	} {
 		c := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", tc.kind)
@@ -97,8 +97,8 @@ func TestPutReturnsProblems(t *testing.T) {
 			t.Errorf("%d: got %v, want a *Problem", tc.status, err)
 			continue
 		}
-		if p.Type != tc.wantType || p.Status != tc.status || p.Error() != tc.text || p.Temporary() != tc.temporary || p.RetryAfter != tc.after {
-			t.Errorf("%d: got %+v %q temporary %v", tc.status, *p, p, p.Temporary())
+		if p.Type != tc.wantType || p.Status != tc.status || p.Error() != tc.text || Final(err) != tc.final || p.RetryAfter != tc.after {
+			t.Errorf("%d: got %+v %q final %v", tc.status, *p, p, Final(err))
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestPutSaysThatNobodyAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var p *Problem
-	if _, err := c.Put(t.Context(), testID, nil); err == nil || errors.As(err, &p) || !strings.HasPrefix(err.Error(), "put basket: ") {
+	if _, err := c.Put(t.Context(), testID, nil); err == nil || errors.As(err, &p) || Final(err) || !strings.HasPrefix(err.Error(), "put basket: ") {
 		t.Errorf("got %v, want a plain error", err)
 	}
 }

@@ -1,8 +1,9 @@
 package posmain
 
 import (
-	"fmt"
-	"time"
+	"errors"
+
+	"posd/problem"
 )
 
 // The types of problem (RFC 9457) that the POS main computer answers with.
@@ -21,35 +22,22 @@ const (
 	ProblemFull             = "urn:hhid:problem:full"              // 507: the POS main computer's disk is full
 )
 
-// Problem is an answer other than a receipt, in the form of RFC 9457
-// (application/problem+json). It is the error that Client.Put returns for it.
-type Problem struct {
-	Type   string `json:"type"`
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail,omitempty"`
+// Problem is an answer other than a receipt. It is the error that Client.Put
+// returns for it.
+type Problem = problem.Problem
 
-	// RetryAfter is how long the server asks to be left alone, 0 if it did not
-	// say. It travels as the Retry-After header, in seconds.
-	RetryAfter time.Duration `json:"-"`
-}
-
-// Error gives the title and the detail. Neither ever holds what was in a body.
-func (p *Problem) Error() string {
-	if p.Detail == "" {
-		return fmt.Sprintf("%s (HTTP %d)", p.Title, p.Status)
-	}
-	return fmt.Sprintf("%s: %s (HTTP %d)", p.Title, p.Detail, p.Status)
-}
-
-// Temporary reports whether the same basket may be taken at a later time. Only
-// a POS main computer's own word on the basket itself is final; everything else
-// (a wrong address, a certificate of another shop, a proxy's page) can be put
-// right while the basket waits.
-func (p *Problem) Temporary() bool {
-	switch p.Type {
-	case ProblemBadRequest, ProblemRevisionConflict, ProblemBasketConflict, ProblemTooLarge, ProblemInvalidBasket, ProblemCardNumber:
+// Final reports whether err is a POS main computer's own word on the basket
+// itself: it will never be taken. Everything else (nobody answers, a wrong
+// address, a certificate of another shop, a proxy's page) can be put right while
+// the basket waits.
+func Final(err error) bool {
+	p, ok := errors.AsType[*Problem](err)
+	if !ok {
 		return false
 	}
-	return true
+	switch p.Type {
+	case ProblemBadRequest, ProblemRevisionConflict, ProblemBasketConflict, ProblemTooLarge, ProblemInvalidBasket, ProblemCardNumber:
+		return true
+	}
+	return false
 }

@@ -223,5 +223,5 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	if st.State == NotReady {
 		code = http.StatusServiceUnavailable
 	}
-	writeJSON(w, code, "application/json", st)
+	writeJSON(w, code, st)
 }

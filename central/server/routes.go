@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"slices"
@@ -61,11 +60,11 @@ func handler(routes []route) http.Handler {
 			}
 		}
 		if len(there) == 0 {
-			writeProblem(w, &central.Problem{Type: central.ProblemNotFound, Status: http.StatusNotFound, Title: "no such path"})
+			problem(central.ProblemNotFound, http.StatusNotFound, "no such path", "").Write(w)
 			return
 		}
 		w.Header().Set("Allow", allowed(there))
-		writeProblem(w, &central.Problem{Type: central.ProblemMethod, Status: http.StatusMethodNotAllowed, Title: "method not allowed", Detail: "this path takes " + allowed(there)})
+		problem(central.ProblemMethod, http.StatusMethodNotAllowed, "method not allowed", "this path takes "+allowed(there)).Write(w)
 	})
 }
 
@@ -83,30 +82,24 @@ func (rt route) serve(w http.ResponseWriter, r *http.Request) {
 		rt.raw.ServeHTTP(w, r)
 		return
 	}
-	answer, problem := rt.answer(r)
-	if problem != nil {
-		writeProblem(w, problem)
+	answer, refusal := rt.answer(r)
+	if refusal != nil {
+		refusal.Write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	writeJSON(w, http.StatusOK, answer)
 }
 
-func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		status, kind, body = http.StatusInternalServerError, "application/problem+json", []byte(`{"type":"about:blank","status":500,"title":"internal error"}`)
+		problem("about:blank", http.StatusInternalServerError, "internal error", "").Write(w)
+		return
 	}
-	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body)
-}
-
-func writeProblem(w http.ResponseWriter, p *central.Problem) {
-	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
-	}
-	writeJSON(w, p.Status, "application/problem+json", p)
 }
 
 func problem(kind string, status int, title, detail string) *central.Problem {

@@ -156,7 +156,7 @@ func do(t *testing.T, c *http.Client, req *http.Request) reply {
 
 func checkAnswer(t *testing.T, name string, r reply, status int, problem string) {
 	t.Helper()
-	if r.status != status || !strings.Contains(r.body, problem) {
+	if r.status != status || !strings.Contains(r.body, problem) || !strings.HasSuffix(r.body, "}\n") {
 		t.Errorf("%s: answered %d %s, want %d %s", name, r.status, r.body, status, problem)
 	}
 	if strings.Contains(r.body, "4111") {

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"posd/posmain"
@@ -64,19 +64,16 @@ func later(p *posmain.Problem) *posmain.Problem {
 }
 
 func answerProblem(w http.ResponseWriter, p *posmain.Problem) {
-	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)))
-	}
-	answer(w, p.Status, "application/problem+json", p)
+	p.Write(w)
+	io.WriteString(w, "\n")
 }
 
-func answer(w http.ResponseWriter, status int, kind string, v any) {
+func answer(w http.ResponseWriter, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("posmain server: an answer that is no JSON: %v", err))
 	}
-	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
 	w.Write(append(text, '\n'))
 }

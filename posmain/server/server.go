@@ -155,7 +155,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 		answerProblem(w, storeProblem(err, s.Log))
 		return
 	}
-	answer(w, http.StatusOK, "application/json", map[string]string{"status": "ok"})
+	answer(w, map[string]string{"status": "ok"})
 }
 
 func (s *Server) putBasket(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +167,7 @@ func (s *Server) putBasket(w http.ResponseWriter, r *http.Request) {
 	}
 	s.baskets.Add(1)
 	s.lastTime.Store(s.Now().Unix())
-	answer(w, http.StatusOK, "application/json", receipt)
+	answer(w, receipt)
 }
 
 // take logs the basket in a request.

@@ -295,7 +295,7 @@ func TestReadOnlyDatabaseAndFullDisk(t *testing.T) {
 		c2 := serveStore(t, w.pki, c.store)
 		_, err := c2.client.Put(t.Context(), b.ID.String(), marshal(t, b))
 		p := checkProblem(t, c.want, err, c.want, c.status)
-		if p != nil && (p.RetryAfter == 0 || !p.Temporary()) {
+		if p != nil && (p.RetryAfter == 0 || posmain.Final(err)) {
 			t.Errorf("%s: the lane is not told to send again: %+v", c.want, p)
 		}
 		if got := c2.health(t); (got == 200) != c.healthy {
