@@ -28,7 +28,7 @@ test: vet
 	  echo "SKIPPED: a node of another group, which only root can make"
 
 # Device code must build and pass without a C compiler.
-NOCGO := ./gs1 ./tid ./identity ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
+NOCGO := ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
 
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
@@ -57,7 +57,8 @@ fuzz:
 	@set -e; for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg | tail -n 1; \
+	    out=$$($(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg 2>&1) || { echo "$$out"; exit 1; }; \
+	    echo "$$out" | tail -n 1; \
 	  done; \
 	done
 

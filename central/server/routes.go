@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"posd/central"
 	"posd/enroll"
+	"posd/strictjson"
 )
 
 // endpoint answers a request with a body to be written as JSON, or a problem.
@@ -137,16 +137,11 @@ func decode(r *http.Request, v any) *central.Problem {
 	if len(body) > central.MaxRequest {
 		return problem(central.ProblemTooLarge, http.StatusRequestEntityTooLarge, "body too large", "the limit is "+strconv.Itoa(central.MaxRequest)+" bytes")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err = d.Decode(v)
+	err = strictjson.Unmarshal(body, v)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return badRequest("the field " + wrong.Field + " is of another type")
 	}
-	if err == nil {
-		_, err = d.Token()
-	}
-	if !errors.Is(err, io.EOF) {
+	if err != nil {
 		return badRequest("the body is not the one JSON object that docs/api/central.yaml describes")
 	}
 	return nil

@@ -168,7 +168,7 @@ func TestDocument(t *testing.T) {
 	get("/v1/basket", 200, `"gtin":"04006381333931"`)
 	get("/v1/status", 200, `"lines":2`)
 	post("/v1/basket/close", "x", 400, "no JSON")
-	post("/v1/basket/void", "{} {}", 400, "follows")
+	post("/v1/basket/void", "{} {}", 400, "one JSON object")
 	post("/v1/basket/close", "{}", 200, `"sequence":1`)
 	post("/v1/basket/start", "", 200, `"kind":"sale"`)
 	post("/v1/basket/void", "", 200, `"outcome":"voided"`)

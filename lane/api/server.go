@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 
 	"posd/basket"
 	"posd/lane"
+	"posd/strictjson"
 )
 
 const (
@@ -107,13 +107,8 @@ func read(r *http.Request, v any) error {
 	if len(body) == 0 {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+	if err := strictjson.Unmarshal(body, v); err != nil {
 		return explain(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return newProblem(ProblemBadRequest, "something follows the body's JSON object")
 	}
 	return nil
 }
