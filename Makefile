@@ -6,7 +6,7 @@
 GO       ?= go
 BIN      := bin
 PROGRAMS := posd centrald posmaind
-FUZZTIME ?= 5s
+FUZZTIME ?= 5000x
 
 .PHONY: all build demo test test-all test-unprivileged tools vet fuzz bench clean
 
@@ -52,7 +52,7 @@ vet:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 
-# fuzz gives every fuzz target FUZZTIME.
+# fuzz gives every fuzz target FUZZTIME: a count of inputs, or a time such as 1m.
 fuzz:
 	@set -e; for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
