@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -90,13 +91,12 @@ func FuzzParseRow(f *testing.F) {
 	f.Add([]byte(`{"family":"x","kind":"payment","tid":"4111111111111111"}`))
 	f.Add([]byte(`{"family":"x","kind":"payment","tid":"4111111111111111","tid":"5555"}`))
 	f.Add([]byte(`{"tid":null}`))
+	run := regexp.MustCompile("[0-9]{4}")
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := parseRow(line)
 		if err != nil {
-			for _, c := range err.Error() {
-				if c >= '3' && c <= '9' {
-					t.Errorf("the error tells digits: %v", err)
-				}
+			if run.MatchString(err.Error()) {
+				t.Errorf("the error tells digits: %v", err)
 			}
 			return
 		}
