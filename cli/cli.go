@@ -5,7 +5,7 @@
 //     with a hint to --help.
 //   - Errors go to standard error as "PROGRAM: what failed: why".
 //   - Results go to standard output: tables for people, JSON with --json.
-//   - Colour and progress only on a terminal, and no colour under NO_COLOR.
+//   - Colour only on a terminal, and not under NO_COLOR.
 //   - Secrets are asked for without echo on a terminal, and are one line of
 //     standard input otherwise; they never come from a flag.
 //   - SIGTERM and SIGINT end the context of a command; a second one kills it.

@@ -292,20 +292,6 @@ func TestClean(t *testing.T) {
 	}
 }
 
-func TestProgressOnlyOnATerminal(t *testing.T) {
-	var b bytes.Buffer
-	p := cli.NewProgress(&b, "tokens")
-	p.Show(1, 2)
-	p.End()
-	if b.Len() > 0 {
-		t.Errorf("wrote %q", b.String())
-	}
-	master, slave := terminal(t)
-	p = cli.NewProgress(slave, "tokens")
-	p.Show(1, 2)
-	readUntil(t, master, "tokens 1 of 2")
-}
-
 func TestLogger(t *testing.T) {
 	var b bytes.Buffer
 	cli.Env{Stderr: &b}.Logger(0).Info("x")

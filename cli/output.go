@@ -149,26 +149,6 @@ func (t *Table) Print(w io.Writer) error {
 	return err
 }
 
-// Progress shows how far something has come, on a terminal only.
-type Progress struct {
-	w    io.Writer
-	what string
-}
-
-// NewProgress shows progress on w, usually standard error.
-func NewProgress(w io.Writer, what string) Progress {
-	if !IsTerminal(w) {
-		w = io.Discard
-	}
-	return Progress{w, what}
-}
-
-// Show says that done of total are done.
-func (p Progress) Show(done, total int) { fmt.Fprintf(p.w, "\r%s %d of %d\x1b[K", p.what, done, total) }
-
-// End removes what Show has written.
-func (p Progress) End() { fmt.Fprint(p.w, "\r\x1b[K") }
-
 // Logger logs as text to standard error, without times where systemd's journal
 // adds its own.
 func (e Env) Logger(level slog.Level) *slog.Logger {

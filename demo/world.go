@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -106,15 +105,6 @@ func (w *world) call(stdin string, args ...string) (string, error) {
 		return "", fmt.Errorf("%s: %v: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
 	}
 	return out.String(), nil
-}
-
-// ask is call for a command with --json.
-func (w *world) ask(v any, args ...string) error {
-	out, err := w.call("", append(args, "--json")...)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal([]byte(out), v)
 }
 
 // exited is the error of a process that ended by itself.

@@ -19,7 +19,7 @@ import (
 
 // echo answers with the name of whoever asks.
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	n, err := PeerName(*r.TLS)
+	n, err := PeerName(*r.TLS, time.Now())
 	if errors.Is(err, ErrNoCertificate) {
 		io.WriteString(w, "nobody")
 		return
@@ -292,11 +292,11 @@ func TestPeerNameOnALongConnection(t *testing.T) {
 		"unnamed": {unnamed(t, ca, func(c *x509.Certificate) { c.URIs = nil; c.SerialNumber = big.NewInt(1) }), ErrWrongName},
 	} {
 		state := tls.ConnectionState{PeerCertificates: []*x509.Certificate{c.own.Certificate.Leaf}}
-		if _, err := PeerName(state); !errors.Is(err, c.want) {
+		if _, err := PeerName(state, time.Now()); !errors.Is(err, c.want) {
 			t.Errorf("%s: error is %v, want %v", name, err, c.want)
 		}
 	}
-	if _, err := PeerName(tls.ConnectionState{}); !errors.Is(err, ErrNoCertificate) {
+	if _, err := PeerName(tls.ConnectionState{}, time.Now()); !errors.Is(err, ErrNoCertificate) {
 		t.Errorf("without a certificate: %v", err)
 	}
 }
@@ -355,7 +355,7 @@ func BenchmarkVerifyPeer(b *testing.B) {
 	})
 	b.Run("PeerName", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := PeerName(state); err != nil {
+			if _, err := PeerName(state, time.Now()); err != nil {
 				b.Fatal(err)
 			}
 		}

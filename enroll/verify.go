@@ -43,8 +43,9 @@ func VerifyPeer(state tls.ConnectionState, v Verify) (Name, error) {
 
 // PeerName returns the name of the peer of a connection that came in through
 // [ServerConfig], and so was verified. It checks the end of the certificate
-// again: a connection may outlive it. A handler calls it for each request.
-func PeerName(state tls.ConnectionState) (Name, error) {
+// against now again: a connection may outlive it. A handler calls it for each
+// request.
+func PeerName(state tls.ConnectionState, now time.Time) (Name, error) {
 	if len(state.PeerCertificates) == 0 {
 		return Name{}, fmt.Errorf("peer name: %w: enrol the machine first", ErrNoCertificate)
 	}
@@ -53,7 +54,7 @@ func PeerName(state tls.ConnectionState) (Name, error) {
 	if err != nil {
 		return Name{}, fmt.Errorf("peer name: %w", err)
 	}
-	if err := (Verify{}).dates(n, cert); err != nil {
+	if err := (Verify{Now: now}).dates(n, cert); err != nil {
 		return Name{}, fmt.Errorf("peer name: %w", err)
 	}
 	return n, nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"time"
@@ -20,22 +21,23 @@ import (
 // verified. A certificate that was revoked, or has ended since the connection
 // was made, is refused here.
 func (s *Server) peer(r *http.Request) (enroll.Name, *central.Problem) {
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return enroll.Name{}, problem(central.ProblemForbidden, http.StatusForbidden, "forbidden", "no certificate was shown: enrol the machine first")
+	var state tls.ConnectionState
+	if r.TLS != nil {
+		state = *r.TLS
 	}
-	leaf := r.TLS.PeerCertificates[0]
-	if len(leaf.URIs) != 1 {
-		return enroll.Name{}, problem(central.ProblemForbidden, http.StatusForbidden, "forbidden", "the certificate names nobody")
+	forbidden := func(kind, title, detail string) (enroll.Name, *central.Problem) {
+		return enroll.Name{}, problem(kind, http.StatusForbidden, title, detail)
 	}
-	name, err := enroll.ParseURI(leaf.URIs[0].String())
-	if err != nil {
-		return enroll.Name{}, problem(central.ProblemForbidden, http.StatusForbidden, "forbidden", "the certificate names nobody")
-	}
-	if s.revoked.has(leaf.SerialNumber) {
-		return enroll.Name{}, problem(central.ProblemRevoked, http.StatusForbidden, "certificate revoked", "an operator of central revoked this certificate; ask for a new token")
-	}
-	if s.now().After(leaf.NotAfter) {
-		return enroll.Name{}, problem(central.ProblemExpired, http.StatusForbidden, "certificate expired", "connect again with the renewed certificate")
+	name, err := enroll.PeerName(state, s.now())
+	switch {
+	case errors.Is(err, enroll.ErrNoCertificate):
+		return forbidden(central.ProblemForbidden, "forbidden", "no certificate was shown: enrol the machine first")
+	case errors.Is(err, enroll.ErrWrongName):
+		return forbidden(central.ProblemForbidden, "forbidden", "the certificate names nobody")
+	case s.revoked.has(state.PeerCertificates[0].SerialNumber):
+		return forbidden(central.ProblemRevoked, "certificate revoked", "an operator of central revoked this certificate; ask for a new token")
+	case err != nil:
+		return forbidden(central.ProblemExpired, "certificate expired", "connect again with the renewed certificate")
 	}
 	return name, nil
 }

@@ -162,9 +162,6 @@ func writeNew(path string, text []byte) error {
 // ID names the key without telling anything of it: 16 hexadecimal digits.
 func (k KEK) ID() string { return k.id }
 
-// IsZero reports whether k holds no key.
-func (k KEK) IsZero() bool { return k.aead == nil }
-
 // Wrap encrypts secret and binds it to context: what it is and where it lies.
 func (k KEK) Wrap(secret, context []byte) []byte {
 	return k.aead.Seal(nil, nil, secret, context)
