@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"posd/drivers/driver"
 	"posd/drivers/node"
 	"posd/scanner"
 	"posd/sim"
@@ -22,7 +23,7 @@ func BenchmarkDecode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		dec, err := d.Open(Attributes{Transport: rec.Transport, Descriptor: rec.Descriptor}, rec.Settings, rules())
+		dec, err := d.Open(attributesOf(rec), rec.Settings, rules())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -34,12 +35,12 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(file, func(b *testing.B) {
 			b.ReportAllocs()
 			readings := 0
+			count := func(driver.Reading) { readings++ }
 			for at := origin(); b.Loop(); {
 				for _, e := range rec.Entries {
 					n := copy(buf, e.Data)
 					at = at.Add(time.Millisecond)
-					got := feed(dec, Read{at, buf[:n]})
-					readings += len(got)
+					driver.Feed(dec, driver.Read{At: at, Data: buf[:n]}, count)
 				}
 			}
 			b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(readings), "ns/reading")
@@ -55,9 +56,9 @@ func BenchmarkPTY(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	scans := make(chan *scanner.Scan, 1)
-	dev := newDevice(mustResolve(b, DeviceConfig{Name: "front", Role: RoleScanner, Port: s.Path(sim.Scanner)}), rules(),
-		func(r Reading) bool { scans <- r.Scan; return true }, slog.New(slog.DiscardHandler))
+	scans := make(chan scanner.Scan, 1)
+	dev := newDevice(mustResolve(b, DeviceConfig{Name: "front", Role: driver.Scanner, Port: s.Path(sim.Scanner)}), rules(),
+		func(r driver.Reading) bool { scans <- r.Scan; return true }, slog.New(slog.DiscardHandler))
 	go dev.run(b.Context())
 	for dev.snapshot().State != node.Reading {
 		<-time.After(time.Millisecond)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"posd/drivers/driver"
 	"posd/drivers/node"
 	"posd/drivers/tty"
 	"posd/tid"
@@ -16,11 +17,11 @@ import (
 // DeviceConfig is one device of the configuration.
 type DeviceConfig struct {
 	Name     string
-	Role     string // scanner, msr or keypad; empty: the driver's
-	Driver   string // empty: the first of the table for this role and kind of port
-	Port     string // the device node, or a link to it
-	Line     string // of a serial port: 9600-8N1 if empty
-	Settings Settings
+	Role     driver.Role // scanner, msr or keypad; empty: the driver's
+	Driver   string      // empty: the first of the table for this role and kind of port
+	Port     string      // the device node, or a link to it
+	Line     string      // of a serial port: 9600-8N1 if empty
+	Settings driver.Settings
 }
 
 // State is how a device is.
@@ -28,18 +29,18 @@ type State = node.State
 
 // Status tells of one device.
 type Status struct {
-	Name     string    `json:"name"`
-	Role     string    `json:"role"`
-	Driver   string    `json:"driver"`
-	Port     string    `json:"port"`
-	State    State     `json:"state"`
-	Reason   string    `json:"reason,omitempty"` // why it is not being read
-	Remedy   string    `json:"remedy,omitempty"` // what a person can do about that
-	Good     uint64    `json:"good"`             // readings that could be read
-	Errors   uint64    `json:"errors"`           // input that could not be read
-	Dropped  uint64    `json:"dropped"`          // readings that nobody took
-	Unsent   uint64    `json:"unsent,omitempty"` // acknowledgements that the device did not take
-	LastRead time.Time `json:"last_read,omitzero"`
+	Name     string      `json:"name"`
+	Role     driver.Role `json:"role"`
+	Driver   string      `json:"driver"`
+	Port     string      `json:"port"`
+	State    State       `json:"state"`
+	Reason   string      `json:"reason,omitempty"` // why it is not being read
+	Remedy   string      `json:"remedy,omitempty"` // what a person can do about that
+	Good     uint64      `json:"good"`             // readings that could be read
+	Errors   uint64      `json:"errors"`           // input that could not be read
+	Dropped  uint64      `json:"dropped"`          // readings that nobody took
+	Unsent   uint64      `json:"unsent,omitempty"` // acknowledgements that the device did not take
+	LastRead time.Time   `json:"last_read,omitzero"`
 }
 
 // Check reports what is wrong with the configuration of a device, without
@@ -52,10 +53,10 @@ func (c DeviceConfig) Check(rules tid.Rules) error {
 // resolved is a device's configuration, understood.
 type resolved struct {
 	DeviceConfig
-	driver Driver
-	line   tty.Line
-	ack    []byte
-	nak    []byte
+	driver  driver.Driver
+	line    tty.Line
+	kept    []driver.Command // what tells the device that a reading was kept
+	refused []driver.Command
 }
 
 func (c DeviceConfig) resolve(rules tid.Rules) (resolved, error) {
@@ -71,7 +72,7 @@ func (c DeviceConfig) resolve(rules tid.Rules) (resolved, error) {
 		return r, fmt.Errorf("device %q: %v", c.Name, err)
 	}
 	r.Role = r.driver.Role
-	if r.driver.Transport == TransportTTY {
+	if r.driver.Reads(driver.TTY) {
 		r.line, err = tty.ParseLine(c.Line)
 	} else if c.Line != "" {
 		err = fmt.Errorf("line is for serial ports; driver %s reads none", r.driver.Name)
@@ -86,20 +87,23 @@ func (c DeviceConfig) resolve(rules tid.Rules) (resolved, error) {
 }
 
 func (r *resolved) parseSettings(rules tid.Rules) (err error) {
-	if err = r.Settings.check(r.driver); err != nil {
+	if err = r.Settings.Check(r.driver); err != nil {
 		return err
 	}
-	if r.ack, err = r.Settings.signal("ack"); err != nil {
-		return err
+	if r.driver.Signals != nil {
+		if r.kept, r.refused, err = r.driver.Signals(driver.Attributes{}, r.Settings); err != nil {
+			return err
+		}
 	}
-	if r.nak, err = r.Settings.signal("nak"); err != nil {
-		return err
+	if !r.driver.Reads(driver.TTY) {
+		return nil // it needs attributes, and leaves the rest to Open
 	}
-	return r.driver.checkSettings(r.Settings, rules)
+	_, err = r.driver.Open(driver.Attributes{Transport: driver.TTY}, r.Settings, rules)
+	return err
 }
 
 // choose gives the driver of a device.
-func (c DeviceConfig) choose() (Driver, error) {
+func (c DeviceConfig) choose() (driver.Driver, error) {
 	if c.Driver != "" {
 		d, err := Find(c.Driver)
 		if err == nil && c.Role != "" && c.Role != d.Role {
@@ -107,19 +111,25 @@ func (c DeviceConfig) choose() (Driver, error) {
 		}
 		return d, err
 	}
-	transport := TransportTTY
+	transport := driver.TTY
 	if strings.HasPrefix(filepath.Base(c.Port), "hidraw") {
-		transport = TransportHIDRaw
+		transport = driver.HIDRaw
 	}
-	if !slices.Contains(roles(), c.Role) {
-		return Driver{}, fmt.Errorf("role %q is none of %s", c.Role, strings.Join(roles(), ", "))
+	if !slices.Contains(driver.Roles(), c.Role) {
+		return driver.Driver{}, fmt.Errorf("role %q is none of %s", c.Role, roles())
 	}
 	for _, d := range Table() {
-		if d.Role == c.Role && d.Transport == transport {
+		if d.Role == c.Role && d.Reads(transport) {
 			return d, nil
 		}
 	}
-	return Driver{}, fmt.Errorf("no driver for role %s on %s: name one as driver", c.Role, transport)
+	return driver.Driver{}, fmt.Errorf("no driver for role %s on %s: name one as driver", c.Role, transport)
 }
 
-func roles() []string { return []string{RoleScanner, RoleMSR, RoleKeypad} }
+func roles() string {
+	var names []string
+	for _, r := range driver.Roles() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
+}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"posd/drivers/driver"
 	"posd/drivers/hidraw"
 	"posd/drivers/node"
 	"posd/tid"
@@ -27,7 +28,7 @@ type device struct {
 	rules tid.Rules
 	sink  Sink
 	log   *slog.Logger
-	open  func(resolved) (port, Attributes, error)
+	open  func(resolved) (port, driver.Attributes, error)
 
 	mu     sync.Mutex
 	status Status
@@ -92,24 +93,24 @@ func (d *device) session(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, p.Wake)
 	defer stop()
 	err = d.read(ctx, p, dec)
-	d.deliver(p, cutOff(dec, time.Now()))
+	cutOff(dec, time.Now(), d.deliver(p))
 	return err
 }
 
 // cutOff ends what was begun when a port is closed: it is counted, and its
 // bytes are cleared.
-func cutOff(dec Decoder, now time.Time) []Reading {
-	readings := dec.Expire(now.Add(time.Hour))
-	for i := range readings {
-		if readings[i].At.After(now) {
-			readings[i].At = now
+func cutOff(dec driver.Decoder, now time.Time, emit driver.Emit) {
+	dec.Expire(now.Add(time.Hour), func(r driver.Reading) {
+		if r.At.After(now) {
+			r.At = now
 		}
-	}
-	return readings
+		emit(r)
+	})
 }
 
 // read reads an open port. It returns nil when ctx ends.
-func (d *device) read(ctx context.Context, p port, dec Decoder) error {
+func (d *device) read(ctx context.Context, p port, dec driver.Decoder) error {
+	emit := d.deliver(p)
 	buf := make([]byte, hidraw.MaxReport)
 	for {
 		now := time.Now()
@@ -128,44 +129,24 @@ func (d *device) read(ctx context.Context, p port, dec Decoder) error {
 		if err != nil {
 			return err
 		}
-		d.deliver(p, feed(dec, Read{time.Now(), buf[:n]}))
+		driver.Feed(dec, driver.Read{At: time.Now(), Data: buf[:n]}, emit)
 		clear(buf[:n])
 	}
 }
 
-// feed gives a read, which may be empty, to a decoder: what had to expire
-// before it expires first, however late the read came to be looked at.
-func feed(dec Decoder, r Read) []Reading {
-	var readings []Reading
-	for due := dec.Deadline(); !due.IsZero() && !due.After(r.At); {
-		readings = append(readings, dec.Expire(due)...)
-		next := dec.Deadline()
-		if !next.After(due) { // the decoder waits for something else than time
-			break
-		}
-		due = next
-	}
-	if len(r.Data) > 0 {
-		readings = append(readings, dec.Decode(r)...)
-	}
-	return readings
-}
-
-// deliver counts readings and hands them to the sink.
-func (d *device) deliver(p port, readings []Reading) {
-	for _, r := range readings {
-		r.Device = d.cfg.Name
-		r.Ack = d.acknowledger(p)
-		d.count(r)
+// deliver gives the function that counts readings and hands them to the sink.
+func (d *device) deliver(p port) driver.Emit {
+	ack := d.acknowledger(p)
+	return func(r driver.Reading) {
+		r.Device, r.Ack = d.cfg.Name, ack
+		d.count(&r)
 		if d.sink(r) {
-			continue
+			return
 		}
-		if r.Swipe != nil {
-			r.Swipe.TID.Wipe()
-		}
+		r.Swipe.TID.Wipe()
 		d.add(func(s *Status) { s.Dropped++ })
-		if r.Ack != nil {
-			r.Ack(false)
+		if ack != nil {
+			ack(false)
 		}
 	}
 }
@@ -173,24 +154,26 @@ func (d *device) deliver(p port, readings []Reading) {
 // acknowledger gives the function that signals a good or bad read to the
 // device, or nil if it takes no signals.
 func (d *device) acknowledger(p port) func(bool) {
-	if len(d.cfg.ack) == 0 && len(d.cfg.nak) == 0 {
+	if len(d.cfg.kept) == 0 && len(d.cfg.refused) == 0 {
 		return nil
 	}
 	return func(kept bool) {
-		signal := d.cfg.nak
+		signal := d.cfg.refused
 		if kept {
-			signal = d.cfg.ack
+			signal = d.cfg.kept
 		}
-		if len(signal) > 0 && p.Send(signal) != nil {
-			d.add(func(s *Status) { s.Unsent++ })
+		for _, c := range signal {
+			if p.Send(c.Data) != nil {
+				d.add(func(s *Status) { s.Unsent++ })
+			}
 		}
 	}
 }
 
-func (d *device) count(r Reading) {
+func (d *device) count(r *driver.Reading) {
 	d.add(func(s *Status) {
 		s.LastRead = r.At
-		if r.problem() != nil {
+		if r.Problem() != nil {
 			s.Errors++
 		} else {
 			s.Good++

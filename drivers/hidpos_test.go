@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"posd/drivers/driver"
 	"posd/drivers/node"
 	"posd/drivers/recording"
 )
@@ -31,8 +32,8 @@ func TestHIDRaw(t *testing.T) {
 	}
 	writeSysfs(t, sysfs, "hidraw3", rec.Descriptor)
 
-	readings := make(chan Reading, 16)
-	m, err := New([]DeviceConfig{{Name: "front", Role: RoleScanner, Port: path}}, rules(), func(r Reading) bool { readings <- r; return true }, nil)
+	readings := make(chan driver.Reading, 16)
+	m, err := New([]DeviceConfig{{Name: "front", Role: driver.Scanner, Port: path}}, rules(), func(r driver.Reading) bool { readings <- r; return true }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestHIDRawThatIsNoScanner(t *testing.T) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := New([]DeviceConfig{{Name: "front", Role: RoleScanner, Port: path}}, rules(), nil, nil)
+	m, err := New([]DeviceConfig{{Name: "front", Role: driver.Scanner, Port: path}}, rules(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

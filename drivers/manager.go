@@ -8,10 +8,15 @@ import (
 	"sync"
 	"time"
 
+	"posd/drivers/driver"
 	"posd/drivers/hidraw"
 	"posd/drivers/tty"
 	"posd/tid"
 )
+
+// Sink takes readings. It must not block; false means that the reading was not
+// taken, which the device counts and signals as a bad read.
+type Sink func(driver.Reading) bool
 
 // Manager reads the devices of a lane.
 type Manager struct {
@@ -92,19 +97,21 @@ type port interface {
 }
 
 // opener opens the ports of devices. sysfs is where the kernel tells of them.
-func opener(sysfs string) func(resolved) (port, Attributes, error) {
-	return func(r resolved) (port, Attributes, error) {
-		if r.driver.Transport == TransportTTY {
+func opener(sysfs string) func(resolved) (port, driver.Attributes, error) {
+	return func(r resolved) (port, driver.Attributes, error) {
+		if r.driver.Reads(driver.TTY) {
 			p, err := tty.Open(r.Port, r.line)
 			if err != nil {
-				return nil, Attributes{}, err
+				return nil, driver.Attributes{}, err
 			}
-			return p, Attributes{Transport: TransportTTY}, nil
+			return p, driver.Attributes{Transport: driver.TTY}, nil
 		}
 		p, info, err := hidraw.Open(r.Port, sysfs)
 		if err != nil {
-			return nil, Attributes{}, err
+			return nil, driver.Attributes{}, err
 		}
-		return p, Attributes{TransportHIDRaw, info.Vendor, info.Product, info.Name, info.Descriptor}, nil
+		return p, driver.Attributes{
+			Transport: driver.HIDRaw, Vendor: info.Vendor, Product: info.Product, Name: info.Name, Descriptor: info.Descriptor,
+		}, nil
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"posd/drivers/driver"
 	"posd/drivers/node"
 	"posd/drivers/tty"
 	"posd/scanner"
@@ -23,11 +24,11 @@ func rules() tid.Rules { return tid.Rules{Payment: true, Country: "US", Issuer: 
 type lane struct {
 	*Manager
 	t        *testing.T
-	readings chan Reading
+	readings chan driver.Reading
 	stop     func()
 }
 
-func run(t *testing.T, m *Manager, readings chan Reading) *lane {
+func run(t *testing.T, m *Manager, readings chan driver.Reading) *lane {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -44,8 +45,8 @@ func run(t *testing.T, m *Manager, readings chan Reading) *lane {
 
 func start(t *testing.T, devs ...DeviceConfig) *lane {
 	t.Helper()
-	readings := make(chan Reading, 1024)
-	sink := func(r Reading) bool {
+	readings := make(chan driver.Reading, 1024)
+	sink := func(r driver.Reading) bool {
 		select {
 		case readings <- r:
 		case <-t.Context().Done(): // the test is over
@@ -59,21 +60,21 @@ func start(t *testing.T, devs ...DeviceConfig) *lane {
 	return run(t, m, readings)
 }
 
-func (l *lane) next() Reading {
+func (l *lane) next() driver.Reading {
 	l.t.Helper()
 	select {
 	case r := <-l.readings:
 		return r
 	case <-time.After(10 * time.Second):
 		l.t.Fatalf("nothing was read: %+v", l.Status())
-		return Reading{}
+		return driver.Reading{}
 	}
 }
 
 func (l *lane) label() string {
 	l.t.Helper()
 	r := l.next()
-	if r.Scan == nil {
+	if r.Type != driver.Scan {
 		l.t.Fatalf("no scan: %+v", r)
 	}
 	return r.Scan.Label
@@ -116,7 +117,7 @@ func do(t *testing.T, s *sim.Sim, commands ...string) {
 }
 
 func scannerAt(s *sim.Sim) DeviceConfig {
-	return DeviceConfig{Name: "front", Role: RoleScanner, Port: s.Path(sim.Scanner)}
+	return DeviceConfig{Name: "front", Role: driver.Scanner, Port: s.Path(sim.Scanner)}
 }
 
 func TestReadsEveryDevice(t *testing.T) {
@@ -124,25 +125,25 @@ func TestReadsEveryDevice(t *testing.T) {
 	s := play(t, sim.Devices()...)
 	l := start(t, scannerAt(s),
 		DeviceConfig{Name: "card", Driver: "serial-msr", Port: s.Path(sim.MSR), Line: "9600-8N1"},
-		DeviceConfig{Name: "pad", Role: RoleKeypad, Port: s.Path(sim.Keypad)})
+		DeviceConfig{Name: "pad", Role: driver.Keypad, Port: s.Path(sim.Keypad)})
 	began := time.Now()
 	do(t, s, "scan 036000291452")
-	if r := l.next(); r.Device != "front" || r.Scan == nil || r.Scan.GTIN != "00036000291452" || r.At.Before(began) || r.At.After(time.Now()) || r.Ack != nil {
+	if r := l.next(); r.Device != "front" || r.Type != driver.Scan || r.Scan.GTIN != "00036000291452" || r.At.Before(began) || r.At.After(time.Now()) || r.Ack != nil {
 		t.Errorf("scan: %+v", r)
 	}
 	do(t, s, "swipe 5555555555554444")
-	if r := l.next(); r.Device != "card" || r.Swipe == nil || r.Swipe.Last4() != "4444" || r.Swipe.TID.Kind() != tid.Payment {
+	if r := l.next(); r.Device != "card" || r.Type != driver.Swipe || r.Swipe.Last4() != "4444" || r.Swipe.TID.Kind() != tid.Payment {
 		t.Errorf("swipe: %+v", r)
 	}
 	do(t, s, "swipe-error")
-	if r := l.next(); r.Swipe == nil || !r.Swipe.TID.IsZero() || r.Swipe.Code == "" {
+	if r := l.next(); r.Type != driver.Swipe || !r.Swipe.TID.IsZero() || r.Swipe.Code == "" {
 		t.Errorf("error track: %+v", r)
 	}
 	do(t, s, "key 2125550123", "key-close")
-	if r := l.next(); r.Device != "pad" || r.Swipe == nil || r.Swipe.Last4() != "0123" || r.Swipe.TID.Kind() != tid.Phone {
+	if r := l.next(); r.Device != "pad" || r.Type != driver.Swipe || r.Swipe.Last4() != "0123" || r.Swipe.TID.Kind() != tid.Phone {
 		t.Errorf("number: %+v", r)
 	}
-	if r := l.next(); r.Key == nil || r.Key.Kind != "close" {
+	if r := l.next(); r.Type != driver.Key || r.Key != "close" {
 		t.Errorf("close: %+v", r)
 	}
 	for i, want := range []Status{{Name: "front", Good: 1}, {Name: "card", Good: 1, Errors: 1}, {Name: "pad", Good: 2}} {
@@ -187,7 +188,7 @@ func TestUnplugInMidLabel(t *testing.T) {
 		before = l.devices[0].due()
 	}
 	do(t, s, "unplug scanner")
-	if r := l.next(); r.Err == nil || r.Err.Code != scanner.CodeIncomplete {
+	if r := l.next(); r.Type != driver.Error || r.Err.Code != scanner.CodeIncomplete {
 		t.Errorf("got %+v", r)
 	}
 	do(t, s, "plug scanner", "scan 036000291452")
@@ -199,7 +200,7 @@ func TestUnplugInMidLabel(t *testing.T) {
 func TestPortThatComesLater(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	l := start(t, DeviceConfig{Name: "front", Role: RoleScanner, Port: filepath.Join(dir, sim.Scanner)})
+	l := start(t, DeviceConfig{Name: "front", Role: driver.Scanner, Port: filepath.Join(dir, sim.Scanner)})
 	eventually(t, "a try", func() bool { return strings.Contains(l.Status()[0].Reason, "is not there") })
 	s, err := sim.Start(sim.Options{Dir: dir, Devices: []string{sim.Scanner}, Fast: true})
 	if err != nil {
@@ -242,7 +243,7 @@ func TestPortWithoutPermission(t *testing.T) {
 
 func TestPortThatIsNoDevice(t *testing.T) {
 	t.Parallel()
-	l := start(t, DeviceConfig{Name: "front", Role: RoleScanner, Port: t.TempDir()})
+	l := start(t, DeviceConfig{Name: "front", Role: driver.Scanner, Port: t.TempDir()})
 	l.reaches(node.Failed)
 	if st := l.Status()[0]; st.Reason == "" || st.Remedy == "" {
 		t.Errorf("status: %+v", st)
@@ -253,7 +254,7 @@ func TestAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.Scanner)
 	c := scannerAt(s)
-	c.Settings = Settings{"ack": "06", "nak": "15 07"}
+	c.Settings = driver.Settings{"ack": "06", "nak": "15 07"}
 	l := start(t, c)
 	do(t, s, "scan 036000291452")
 	l.next().Ack(true)
@@ -272,9 +273,9 @@ func TestAcknowledgement(t *testing.T) {
 func TestNobodyTakesReadings(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.MSR)
-	refused := make(chan Reading, 1)
-	m, err := New([]DeviceConfig{{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR), Settings: Settings{"nak": "15"}}}, rules(),
-		func(r Reading) bool { refused <- r; return false }, nil)
+	refused := make(chan driver.Reading, 1)
+	m, err := New([]DeviceConfig{{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR), Settings: driver.Settings{"nak": "15"}}}, rules(),
+		func(r driver.Reading) bool { refused <- r; return false }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,8 +308,8 @@ func TestGarbage(t *testing.T) {
 			t.Parallel()
 			s := play(t, sim.Scanner, sim.MSR, sim.Keypad)
 			l := start(t, scannerAt(s),
-				DeviceConfig{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR)},
-				DeviceConfig{Name: "pad", Role: RoleKeypad, Port: s.Path(sim.Keypad)})
+				DeviceConfig{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR)},
+				DeviceConfig{Name: "pad", Role: driver.Keypad, Port: s.Path(sim.Keypad)})
 			l.reaches(node.Reading)
 			sent := make(chan struct{})
 			go func() {
@@ -323,13 +324,13 @@ func TestGarbage(t *testing.T) {
 			good := map[string]bool{}
 			for len(good) < 3 {
 				r := l.next()
-				if r.Scan != nil && r.Scan.GTIN == "00036000291452" || r.Swipe != nil && (r.Swipe.Last4() == "1111" || r.Swipe.Last4() == "0123") {
+				if r.Type == driver.Scan && r.Scan.GTIN == "00036000291452" || r.Type == driver.Swipe && (r.Swipe.Last4() == "1111" || r.Swipe.Last4() == "0123") {
 					good[r.Device] = true
 				}
 			}
 			<-sent
 			for _, st := range l.Status() {
-				unnoticed := name == "1 MB without terminator" && st.Role == RoleKeypad // keys without a meaning
+				unnoticed := name == "1 MB without terminator" && st.Role == driver.Keypad // keys without a meaning
 				if st.Errors == 0 && !unnoticed || st.Dropped != 0 {
 					t.Errorf("status: %+v", st)
 				}
@@ -345,9 +346,9 @@ func TestStopLeavesNothing(t *testing.T) {
 	files, routines := openFiles(t), runtime.NumGoroutine()
 	for range 20 {
 		l := start(t, scannerAt(s),
-			DeviceConfig{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR)},
-			DeviceConfig{Name: "pad", Role: RoleKeypad, Port: s.Path(sim.Keypad)},
-			DeviceConfig{Name: "none", Role: RoleKeypad, Port: s.Path("none")})
+			DeviceConfig{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR)},
+			DeviceConfig{Name: "pad", Role: driver.Keypad, Port: s.Path(sim.Keypad)},
+			DeviceConfig{Name: "none", Role: driver.Keypad, Port: s.Path("none")})
 		l.reaches(node.Reading)
 		began := time.Now()
 		l.stop()
@@ -371,19 +372,19 @@ func openFiles(t *testing.T) int {
 // keeper is a decoder that keeps what it was given, as none may.
 type keeper struct{ got chan []byte }
 
-func (k keeper) Decode(r Read) []Reading        { k.got <- r.Data; return nil }
-func (k keeper) Deadline() time.Time            { return time.Time{} }
-func (k keeper) Expire(now time.Time) []Reading { return nil }
+func (k keeper) Decode(r driver.Read, _ driver.Emit) { k.got <- r.Data }
+func (k keeper) Deadline() time.Time                 { return time.Time{} }
+func (k keeper) Expire(now time.Time, _ driver.Emit) {}
 
 func TestBufferIsCleared(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.MSR)
-	m, err := New([]DeviceConfig{{Name: "card", Role: RoleMSR, Port: s.Path(sim.MSR)}}, rules(), nil, nil)
+	m, err := New([]DeviceConfig{{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR)}}, rules(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := keeper{make(chan []byte)}
-	m.devices[0].cfg.driver.Open = func(Attributes, Settings, tid.Rules) (Decoder, error) { return k, nil }
+	m.devices[0].cfg.driver.Open = func(driver.Attributes, driver.Settings, tid.Rules) (driver.Decoder, error) { return k, nil }
 	l := run(t, m, nil)
 	do(t, s, "swipe 4111111111111111")
 	kept := <-k.got
@@ -398,7 +399,7 @@ func TestLiveFindsAStuckReader(t *testing.T) {
 	s := play(t, sim.Scanner)
 	release := make(chan struct{})
 	stuck := make(chan struct{})
-	m, err := New([]DeviceConfig{scannerAt(s)}, rules(), func(Reading) bool { close(stuck); <-release; return true }, nil)
+	m, err := New([]DeviceConfig{scannerAt(s)}, rules(), func(driver.Reading) bool { close(stuck); <-release; return true }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,26 +418,26 @@ func TestLiveFindsAStuckReader(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
-	ok := DeviceConfig{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0"}
+	ok := DeviceConfig{Name: "a", Role: driver.Scanner, Port: "/dev/ttyS0"}
 	for _, c := range []struct {
 		devs []DeviceConfig
 		say  string
 	}{
-		{[]DeviceConfig{{Role: RoleScanner, Port: "/dev/ttyS0"}}, "name is missing"},
-		{[]DeviceConfig{{Name: "a", Role: RoleScanner}}, "port is missing"},
+		{[]DeviceConfig{{Role: driver.Scanner, Port: "/dev/ttyS0"}}, "name is missing"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Scanner}}, "port is missing"},
 		{[]DeviceConfig{{Name: "a", Port: "/dev/ttyS0"}}, `role ""`},
 		{[]DeviceConfig{{Name: "a", Role: "printer", Port: "/dev/ttyS0"}}, "printer"},
-		{[]DeviceConfig{{Name: "a", Role: RoleMSR, Port: "/dev/hidraw0"}}, "no driver for role msr"},
+		{[]DeviceConfig{{Name: "a", Role: driver.MSR, Port: "/dev/hidraw0"}}, "no driver for role msr"},
 		{[]DeviceConfig{{Name: "a", Driver: "x", Port: "/dev/ttyS0"}}, "no driver is called"},
-		{[]DeviceConfig{{Name: "a", Role: RoleMSR, Driver: "serial-scanner", Port: "/dev/ttyS0"}}, "for role scanner"},
-		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Line: "fast"}}, "9600-8N1"},
-		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/hidraw0", Line: "9600-8N1"}}, "serial ports"},
-		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Settings: Settings{"lrc": "true"}}}, `"lrc"`},
-		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Settings: Settings{"ack": "6"}}}, "ack"},
-		{[]DeviceConfig{{Name: "a", Role: RoleScanner, Port: "/dev/ttyS0", Settings: Settings{"nak": "xx"}}}, "nak"},
-		{[]DeviceConfig{{Name: "a", Role: RoleKeypad, Port: "/dev/ttyS0", Settings: Settings{"timeout": "x"}}}, "timeout"},
-		{[]DeviceConfig{ok, {Name: "a", Role: RoleScanner, Port: "/dev/ttyS1"}}, "another device"},
-		{[]DeviceConfig{ok, {Name: "b", Role: RoleScanner, Port: "/dev/ttyS0"}}, `port of device "a"`},
+		{[]DeviceConfig{{Name: "a", Role: driver.MSR, Driver: "serial-scanner", Port: "/dev/ttyS0"}}, "for role scanner"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Scanner, Port: "/dev/ttyS0", Line: "fast"}}, "9600-8N1"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Scanner, Port: "/dev/hidraw0", Line: "9600-8N1"}}, "serial ports"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Scanner, Port: "/dev/ttyS0", Settings: driver.Settings{"lrc": "true"}}}, `"lrc"`},
+		{[]DeviceConfig{{Name: "a", Role: driver.Scanner, Port: "/dev/ttyS0", Settings: driver.Settings{"ack": "6"}}}, "ack"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Scanner, Port: "/dev/ttyS0", Settings: driver.Settings{"nak": "xx"}}}, "nak"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Keypad, Port: "/dev/ttyS0", Settings: driver.Settings{"timeout": "x"}}}, "timeout"},
+		{[]DeviceConfig{ok, {Name: "a", Role: driver.Scanner, Port: "/dev/ttyS1"}}, "another device"},
+		{[]DeviceConfig{ok, {Name: "b", Role: driver.Scanner, Port: "/dev/ttyS0"}}, `port of device "a"`},
 	} {
 		if _, err := New(c.devs, rules(), nil, nil); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%+v: got %v, want %q", c.devs, err, c.say)

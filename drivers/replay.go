@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"posd/drivers/driver"
 	"posd/drivers/recording"
 	"posd/scanner"
 	"posd/tid"
@@ -25,7 +27,7 @@ const Auto = "auto"
 // Beside the driver's settings, a recording may set the rules by which numbers
 // are read, as the configuration names them: country, payment_cards,
 // loyalty.issuer and loyalty.patterns (one pattern).
-func Replay(rec recording.Recording, driver string) ([]Event, error) {
+func Replay(rec recording.Recording, driver string) ([]driver.Event, error) {
 	settings, rules, err := splitSettings(rec.Settings)
 	if err != nil {
 		return nil, err
@@ -34,7 +36,7 @@ func Replay(rec recording.Recording, driver string) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := Attributes{rec.Transport, rec.Vendor, rec.Product, rec.Name, rec.Descriptor}
+	a := attributesOf(rec)
 	if driver == Auto {
 		return replayAuto(a, settings, rules, reads)
 	}
@@ -43,22 +45,22 @@ func Replay(rec recording.Recording, driver string) ([]Event, error) {
 	case err != nil:
 		return nil, err
 	case a.Transport == "":
-		a.Transport = d.Transport
-	case a.Transport != d.Transport:
-		return nil, fmt.Errorf("driver %s reads %s, and this is a recording of %s", d.Name, d.Transport, a.Transport)
+		a.Transport = d.Transports[0]
+	case !d.Reads(a.Transport):
+		return nil, fmt.Errorf("driver %s reads %s, and this is a recording of %s", d.Name, d.Transports[0], a.Transport)
 	}
 	return replay(d, a, settings, rules, reads)
 }
 
-func replayAuto(a Attributes, s Settings, rules tid.Rules, reads []Read) ([]Event, error) {
+func replayAuto(a driver.Attributes, s driver.Settings, rules tid.Rules, reads []driver.Read) ([]driver.Event, error) {
 	if a.Transport == "" {
 		return nil, errors.New("the recording has no transport header: add one, or name the driver")
 	}
-	var best []Event
+	var best []driver.Event
 	fewest := -1
 	var refused []error
 	for _, d := range Table() {
-		if !d.Claim(a) || d.Fits != nil && !d.Fits(reads) {
+		if !d.Reads(a.Transport) || !d.Claim(a) || d.Fits != nil && !d.Fits(reads) {
 			continue
 		}
 		events, err := replay(d, a, s, rules, reads)
@@ -82,7 +84,7 @@ func replayAuto(a Attributes, s Settings, rules tid.Rules, reads []Read) ([]Even
 	return nil, fmt.Errorf("no driver claims this device on %s", a.Transport)
 }
 
-func senseless(events []Event) (n int) {
+func senseless(events []driver.Event) (n int) {
 	for _, e := range events {
 		if e.Failed() || e.Symbology == scanner.Unknown {
 			n++
@@ -91,69 +93,65 @@ func senseless(events []Event) (n int) {
 	return n
 }
 
-func replay(d Driver, a Attributes, s Settings, rules tid.Rules, reads []Read) ([]Event, error) {
-	if err := s.check(d); err != nil {
+func replay(d driver.Driver, a driver.Attributes, s driver.Settings, rules tid.Rules, reads []driver.Read) ([]driver.Event, error) {
+	if err := s.Check(d); err != nil {
 		return nil, err
 	}
 	dec, err := d.Open(a, s, rules)
 	if err != nil {
 		return nil, err
 	}
-	events := []Event{}
-	take := func(readings []Reading) {
-		for _, r := range readings {
-			events = append(events, r.Event(origin()))
-			if r.Swipe != nil {
-				r.Swipe.TID.Wipe()
-			}
-		}
+	events := []driver.Event{}
+	take := func(r driver.Reading) {
+		events = append(events, r.Event(origin()))
+		r.Swipe.TID.Wipe()
 	}
 	var last time.Time
 	for _, r := range reads {
 		// Decoders clear what they read, and another may have to read it too.
-		take(feed(dec, Read{r.At, append([]byte(nil), r.Data...)}))
+		driver.Feed(dec, driver.Read{At: r.At, Data: bytes.Clone(r.Data)}, take)
 		last = r.At
 	}
-	take(feed(dec, Read{At: last.Add(time.Hour)}))
+	driver.Feed(dec, driver.Read{At: last.Add(time.Hour)}, take)
 	return events, nil
 }
 
 // origin is when recordings begin.
 func origin() time.Time { return time.Unix(0, 0).UTC() }
 
-func readsOf(rec recording.Recording) ([]Read, error) {
+func readsOf(rec recording.Recording) ([]driver.Read, error) {
 	if rec.Transport == recording.Evdev {
 		return nil, errors.New("no driver reads evdev")
 	}
-	var reads []Read
+	var reads []driver.Read
 	for _, e := range rec.Entries {
 		if !e.ToDevice {
-			reads = append(reads, Read{origin().Add(e.At), e.Data})
+			reads = append(reads, driver.Read{At: origin().Add(e.At), Data: e.Data})
 		}
 	}
 	return reads, nil
 }
 
 // splitSettings parts the settings of the device from the rules of the shop.
-func splitSettings(all map[string]string) (s Settings, rules tid.Rules, err error) {
+func splitSettings(all map[string]string) (s driver.Settings, rules tid.Rules, err error) {
 	s, rules = maps.Clone(all), tid.Rules{Payment: true, Country: "US", Issuer: "0001"}
 	for k, v := range all {
 		switch strings.ToLower(k) {
 		case "country":
 			if rules.Country = strings.ToUpper(v); !tid.KnowsCountry(rules.Country) {
-				err = bad(k, fmt.Errorf("%q is no country whose telephone numbers are known, such as US", v))
+				err = driver.Bad(k, fmt.Errorf("%q is no country whose telephone numbers are known, such as US", v))
 			}
 		case "payment_cards":
-			rules.Payment, err = Settings{k: v}.flag(k)
+			rules.Payment, err = driver.Settings{k: v}.Flag(k)
 		case "loyalty.issuer":
 			rules.Issuer = v
 			if wrong := tid.CheckIssuer(v); wrong != nil {
-				err = bad(k, wrong)
+				err = driver.Bad(k, wrong)
 			}
 		case "loyalty.patterns":
 			pattern, wrong := regexp.Compile(v)
 			if wrong != nil {
-				err = bad(k, wrong)
+				err = driver.Bad(k, wrong)
 			}
 			rules.Loyalty = append(rules.Loyalty, pattern)
 		default:
@@ -165,4 +163,11 @@ func splitSettings(all map[string]string) (s Settings, rules tid.Rules, err erro
 		delete(s, k)
 	}
 	return s, rules, nil
+}
+
+// attributesOf gives what a recording says of its device.
+func attributesOf(rec recording.Recording) driver.Attributes {
+	return driver.Attributes{
+		Transport: driver.Transport(rec.Transport), Vendor: rec.Vendor, Product: rec.Product, Name: rec.Name, Descriptor: rec.Descriptor,
+	}
 }

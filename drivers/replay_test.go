@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"posd/drivers/driver"
 	"posd/drivers/recording"
 )
 
@@ -48,7 +49,7 @@ func driverOf(t testing.TB, rec recording.Recording) string {
 	return ""
 }
 
-func lines(t testing.TB, events []Event) []byte {
+func lines(t testing.TB, events []driver.Event) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -193,7 +194,7 @@ func TestSettingsAreSpelledEitherWay(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].Action != "close" {
 		t.Errorf("got %+v, %v", events, err)
 	}
-	Settings(rec.Settings).Set("close_key", "A")
+	driver.Settings(rec.Settings).Set("close_key", "A")
 	if events, err = Replay(rec, "serial-keypad"); err != nil || len(events) != 0 {
 		t.Errorf("set anew: got %+v, %v", events, err)
 	}
@@ -204,12 +205,12 @@ func TestSettingsAreSpelledEitherWay(t *testing.T) {
 func TestTable(t *testing.T) {
 	names := map[string]bool{}
 	for _, d := range Table() {
-		if names[d.Name] || d.Doc == "" || !slices.Contains(roles(), d.Role) || d.Claim == nil || d.Open == nil {
+		if names[d.Name] || d.Doc == "" || !slices.Contains(driver.Roles(), d.Role) || d.Claim == nil || d.Open == nil {
 			t.Errorf("row %q is not complete, or comes twice", d.Name)
 		}
 		names[d.Name] = true
 		for _, s := range d.Settings {
-			if s.Key != key(s.Key) || s.Doc == "" || s.Values == "" {
+			if s.Key != strings.ToLower(s.Key) || strings.Contains(s.Key, "-") || s.Doc == "" || s.Values == "" {
 				t.Errorf("%s: setting %q is not complete", d.Name, s.Key)
 			}
 		}
@@ -233,21 +234,21 @@ func FuzzReplay(f *testing.F) {
 		if len(data) == 0 {
 			return
 		}
-		for _, transport := range []string{TransportTTY, TransportHIDRaw} {
-			rec := recording.Recording{Transport: transport, Descriptor: descriptor, Settings: map[string]string{}}
+		for _, transport := range []driver.Transport{driver.TTY, driver.HIDRaw} {
+			rec := recording.Recording{Transport: string(transport), Descriptor: descriptor, Settings: map[string]string{}}
 			for piece := range slices.Chunk(data, max(1, int(chunk))) {
 				rec.Entries = append(rec.Entries, recording.Entry{Data: piece})
 			}
 			for _, d := range Table() {
-				if d.Transport != transport {
+				if !d.Reads(transport) {
 					continue
 				}
 				events, err := Replay(rec, d.Name)
-				if err != nil && transport == TransportTTY {
+				if err != nil && transport == driver.TTY {
 					t.Fatal(err)
 				}
 				for _, e := range events {
-					if !slices.Contains([]string{EventScan, EventSwipe, EventKey, EventError}, e.Type) {
+					if !slices.Contains([]driver.Type{driver.Scan, driver.Swipe, driver.Encrypted, driver.Key, driver.Error}, e.Type) {
 						t.Fatalf("%+v is no event", e)
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"posd/cli"
 	"posd/config"
 	"posd/drivers"
+	"posd/drivers/driver"
 	"posd/lane"
 	"posd/tid"
 )
@@ -28,7 +29,7 @@ func rules(c config.Config) tid.Rules {
 }
 
 func deviceConfig(d config.Device) drivers.DeviceConfig {
-	return drivers.DeviceConfig{Name: d.Name, Role: d.Role, Driver: d.Driver, Port: d.Port, Line: d.Line, Settings: d.Settings}
+	return drivers.DeviceConfig{Name: d.Name, Role: driver.Role(d.Role), Driver: d.Driver, Port: d.Port, Line: d.Line, Settings: d.Settings}
 }
 
 func deviceConfigs(c config.Config) []drivers.DeviceConfig {

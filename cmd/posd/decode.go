@@ -12,6 +12,7 @@ import (
 	"posd/basket"
 	"posd/cli"
 	"posd/drivers"
+	"posd/drivers/driver"
 	"posd/drivers/recording"
 	"posd/gs1"
 	"posd/scanner"
@@ -58,7 +59,7 @@ the driver, a setting or the recording cannot be used.`,
 				if !ok || key == "" {
 					return cli.Usagef("--set %q is not key=value", s)
 				}
-				drivers.Settings(rec.Settings).Set(key, value)
+				driver.Settings(rec.Settings).Set(key, value)
 			}
 			return decode(env.Stdout, args[0], rec, name)
 		},
@@ -115,7 +116,7 @@ const aiRecipient = "8018"
 
 // masked leaves the last four digits of a label that may be a person's number,
 // as the lane would never keep it in clear.
-func masked(e drivers.Event) drivers.Event {
+func masked(e driver.Event) driver.Event {
 	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology), GTIN: string(e.GTIN), AddOn: e.AddOn, Problem: e.Code}
 	label := scanner.Scan{Symbology: e.Symbology, Label: e.Label, Data: line.Data}
 	person := slices.ContainsFunc(label.Elements(), func(el gs1.Element) bool { return el.AI == aiRecipient })
@@ -142,7 +143,7 @@ func listDrivers(w io.Writer, args int) error {
 	}
 	table := cli.NewTable("DRIVER", "ROLE", "TRANSPORT", "READS")
 	for _, d := range drivers.Table() {
-		table.Row(d.Name, d.Role, d.Transport, d.Doc)
+		table.Row(d.Name, d.Role, transports(d), d.Doc)
 	}
 	if err := table.Print(w); err != nil {
 		return err
@@ -161,4 +162,12 @@ func listDrivers(w io.Writer, args int) error {
 		}
 	}
 	return nil
+}
+
+func transports(d driver.Driver) string {
+	var names []string
+	for _, t := range d.Transports {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
 }

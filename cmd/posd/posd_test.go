@@ -14,6 +14,7 @@ import (
 	"posd/basket"
 	"posd/cli"
 	"posd/drivers"
+	"posd/drivers/driver"
 	"posd/identity"
 	"posd/journal"
 	"posd/lane"
@@ -25,22 +26,22 @@ import (
 
 func TestFrameOf(t *testing.T) {
 	at := time.Now()
-	scan, swipe := &scanner.Scan{Label: "1"}, &msr.Swipe{Source: msr.SourceCard}
+	scan, swipe := scanner.Scan{Label: "1"}, msr.Swipe{Source: msr.SourceCard}
 	acked := false
-	f := frameOf(drivers.Reading{Device: "a", At: at, Scan: scan, Ack: func(bool) { acked = true }})
-	if f.Ack(true); f.Device != "a" || !f.At.Equal(at) || f.Scan != scan || !acked {
+	f := frameOf(driver.Reading{Type: driver.Scan, Device: "a", At: at, Scan: scan, Ack: func(bool) { acked = true }})
+	if f.Ack(true); f.Device != "a" || !f.At.Equal(at) || f.Scan.Label != scan.Label || !acked {
 		t.Errorf("%+v", f)
 	}
-	if f := frameOf(drivers.Reading{Swipe: swipe}); f.Swipe != swipe || f.Key != "" || f.Fault != nil {
+	if f := frameOf(driver.Reading{Type: driver.Swipe, Swipe: swipe}); f.Swipe.Source != swipe.Source || f.Key != "" || f.Fault != nil {
 		t.Errorf("%+v", f)
 	}
-	if f := frameOf(drivers.Reading{Err: &drivers.ReadError{Code: "c", Reason: "r"}}); f.Fault == nil || *f.Fault != (lane.Fault{Code: "c", Reason: "r"}) {
+	if f := frameOf(driver.Failure(at, "c", "r")); f.Fault == nil || *f.Fault != (lane.Fault{Code: "c", Reason: "r"}) {
 		t.Errorf("%+v", f)
 	}
 	for kind, want := range map[msr.EntryKind]lane.Key{
 		msr.EntryClose: lane.KeyClose, msr.EntryClear: lane.KeyClear, msr.EntryTimeout: lane.KeyTimeout,
 	} {
-		if f := frameOf(drivers.Reading{Key: &msr.Entry{Kind: kind}}); f.Key != want {
+		if f := frameOf(driver.Reading{Type: driver.Key, Key: kind}); f.Key != want {
 			t.Errorf("%s becomes %s", kind, f.Key)
 		}
 	}
@@ -72,13 +73,13 @@ func newPosd(t *testing.T, clock lane.Clock) *posd {
 func TestSwipesThatDoNotFitAreWiped(t *testing.T) {
 	d := newPosd(t, nil)
 	sink := offer(d.lane)
-	for n := 0; sink(drivers.Reading{Err: &drivers.ReadError{}}); n++ {
+	for n := 0; sink(driver.Failure(time.Time{}, "", "")); n++ {
 		if n > 1<<20 {
 			t.Fatal("the queue has no end")
 		}
 	}
 	card := msr.Reader{Rules: tid.Rules{Payment: true}}.Read([]byte(";" + anna + "=30121010000000000000?\r"))
-	if card.TID.IsZero() || sink(drivers.Reading{Swipe: &card}) {
+	if card.TID.IsZero() || sink(driver.Reading{Type: driver.Swipe, Swipe: card}) {
 		t.Fatal("the swipe was not read, or taken")
 	}
 	card.TID.Use(func(digits []byte) {

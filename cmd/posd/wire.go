@@ -2,6 +2,7 @@ package main
 
 import (
 	"posd/drivers"
+	"posd/drivers/driver"
 	"posd/lane"
 	"posd/lane/api"
 	"posd/msr"
@@ -10,24 +11,33 @@ import (
 // offer hands readings to the lane, which wipes the numbers of those that it
 // does not take, too.
 func offer(l *lane.Lane) drivers.Sink {
-	return func(r drivers.Reading) bool { return l.Offer(frameOf(r)) }
+	return func(r driver.Reading) bool { return l.Offer(frameOf(r)) }
 }
 
 // frameOf puts a driver's reading in the lane's terms.
-func frameOf(r drivers.Reading) lane.Frame {
-	f := lane.Frame{Device: r.Device, At: r.At, Scan: r.Scan, Swipe: r.Swipe, Ack: r.Ack}
-	switch {
-	case r.Err != nil:
-		f.Fault = &lane.Fault{Code: r.Err.Code, Reason: r.Err.Reason}
-	case r.Key == nil:
-	case r.Key.Kind == msr.EntryClose:
-		f.Key = lane.KeyClose
-	case r.Key.Kind == msr.EntryTimeout:
-		f.Key = lane.KeyTimeout
+func frameOf(r driver.Reading) lane.Frame {
+	f := lane.Frame{Device: r.Device, At: r.At, Ack: r.Ack}
+	switch r.Type {
+	case driver.Scan:
+		f.Scan = &r.Scan
+	case driver.Swipe, driver.Encrypted:
+		f.Swipe = &r.Swipe
+	case driver.Key:
+		f.Key = keyOf(r.Key)
 	default:
-		f.Key = lane.KeyClear
+		f.Fault = &lane.Fault{Code: r.Err.Code, Reason: r.Err.Reason}
 	}
 	return f
+}
+
+func keyOf(k msr.EntryKind) lane.Key {
+	switch k {
+	case msr.EntryClose:
+		return lane.KeyClose
+	case msr.EntryTimeout:
+		return lane.KeyTimeout
+	}
+	return lane.KeyClear
 }
 
 // devicesOf puts the devices in the API's terms.
@@ -35,7 +45,7 @@ func devicesOf(m *drivers.Manager) []api.Device {
 	var devices []api.Device
 	for _, s := range m.Status() {
 		devices = append(devices, api.Device{
-			Name: s.Name, Role: s.Role, Driver: s.Driver, Port: s.Port, State: string(s.State), Reason: s.Reason, Remedy: s.Remedy,
+			Name: s.Name, Role: string(s.Role), Driver: s.Driver, Port: s.Port, State: string(s.State), Reason: s.Reason, Remedy: s.Remedy,
 			Good: s.Good, Errors: s.Errors, Dropped: s.Dropped, LastRead: s.LastRead,
 		})
 	}

@@ -1,4 +1,4 @@
-package drivers
+package barcode
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"posd/drivers/driver"
 	"posd/drivers/hid"
 	"posd/scanner"
 	"posd/tid"
@@ -25,12 +26,12 @@ const (
 	continuedExpiry = time.Second
 )
 
-// hidPOSScanner reads scanners in HID POS mode.
-func hidPOSScanner() Driver {
-	return Driver{
-		Name: "hid-pos-scanner", Role: RoleScanner, Transport: TransportHIDRaw,
+// HIDPOS reads scanners in HID POS mode.
+func HIDPOS() driver.Driver {
+	return driver.Driver{
+		Name: "hid-pos-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.HIDRaw},
 		Doc: "bar code scanners in HID POS mode (usage page 8C), on hidraw",
-		Claim: func(a Attributes) bool {
+		Claim: func(a driver.Attributes) bool {
 			_, err := layoutOf(a)
 			return err == nil
 		},
@@ -48,9 +49,9 @@ type posLayout struct {
 	continued  hid.Slot // Count 0: labels fit into one report
 }
 
-func layoutOf(a Attributes) (posLayout, error) {
+func layoutOf(a driver.Attributes) (posLayout, error) {
 	var l posLayout
-	if a.Transport != TransportHIDRaw || len(a.Descriptor) == 0 {
+	if len(a.Descriptor) == 0 {
 		return l, errors.New("it has no HID report descriptor")
 	}
 	var err error
@@ -102,7 +103,7 @@ type posDecoder struct {
 	skip  bool // the label is too long: dropped up to its last report
 }
 
-func openHIDPOS(a Attributes, _ Settings, _ tid.Rules) (Decoder, error) {
+func openHIDPOS(a driver.Attributes, _ driver.Settings, _ tid.Rules) (driver.Decoder, error) {
 	l, err := layoutOf(a)
 	if err != nil {
 		return nil, fmt.Errorf("read HID device: %w", err)
@@ -117,30 +118,27 @@ func (d *posDecoder) Deadline() time.Time {
 	return d.last.Add(continuedExpiry)
 }
 
-func (d *posDecoder) Expire(now time.Time) []Reading {
+func (d *posDecoder) Expire(now time.Time, emit driver.Emit) {
 	if !d.more || now.Before(d.Deadline()) {
-		return nil
+		return
 	}
 	at := d.last
 	d.reset()
-	return failed(at, "incomplete", "the rest of a label in several reports did not come")
+	emit(driver.Failure(at, "incomplete", "the rest of a label in several reports did not come"))
 }
 
 func (d *posDecoder) reset() { d.label, d.more, d.skip = d.label[:0], false, false }
 
-func failed(at time.Time, code, reason string) []Reading {
-	return []Reading{{At: at, Err: &ReadError{code, reason}}}
-}
-
-func (d *posDecoder) Decode(r Read) []Reading {
+func (d *posDecoder) Decode(r driver.Read, emit driver.Emit) {
 	id, data := d.descriptor.Split(r.Data)
 	if id != d.report {
-		return nil // status and the like
+		return // status and the like
 	}
 	aim, text, err := d.parts(data)
 	if err != nil {
 		d.reset()
-		return failed(r.At, "report", err.Error())
+		emit(driver.Failure(r.At, "report", err.Error()))
+		return
 	}
 	if !d.more {
 		d.label = append(d.label[:0], aim...)
@@ -148,40 +146,38 @@ func (d *posDecoder) Decode(r Read) []Reading {
 	d.last = r.At
 	more, _ := d.continued.Value(data, 0)
 	d.more = more != 0
-	return d.add(text)
+	d.add(text, emit)
 }
 
 // add appends the text of a report, and gives the label when it is whole.
-func (d *posDecoder) add(text []byte) []Reading {
+func (d *posDecoder) add(text []byte, emit driver.Emit) {
 	if !d.skip {
 		d.label = append(d.label, text...)
 	}
-	var readings []Reading
 	if len(d.label) > scanner.MaxFrame {
 		d.skip, d.label = true, d.label[:0]
-		readings = failed(d.last, scanner.CodeTooLong, "8 KiB came without the end of the label")
+		emit(driver.Failure(d.last, scanner.CodeTooLong, "8 KiB came without the end of the label"))
 	}
 	if d.more {
-		return readings
+		return
 	}
 	if !d.skip {
-		readings = d.whole(d.label)
+		d.whole(d.label, emit)
 	}
 	d.reset()
-	return readings
 }
 
-func (d *posDecoder) whole(b []byte) []Reading {
+func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 	b = bytes.TrimRight(b, "\r\n\t") // the suffix that a scanner is set to send, as on other interfaces
 	switch {
 	case len(b) == 0:
-		return failed(d.last, scanner.CodeEmpty, "the report holds no data")
+		emit(driver.Failure(d.last, scanner.CodeEmpty, "the report holds no data"))
 	case bytes.HasPrefix(b, []byte(menuReply)):
-		return nil
 	case bytes.IndexByte(b, 0) >= 0:
-		return failed(d.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says")
+		emit(driver.Failure(d.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says"))
+	default:
+		label(scanner.Frame{Data: b, At: d.last}, scanner.Options{}, emit)
 	}
-	return []Reading{label(scanner.Frame{Data: b, At: d.last}, scanner.Options{})}
 }
 
 // parts gives the AIM identifier and the text of a report.

@@ -1,4 +1,4 @@
-package drivers
+package driver
 
 import (
 	"encoding/base64"
@@ -10,21 +10,13 @@ import (
 	"posd/scanner"
 )
 
-// The types of event.
-const (
-	EventScan  = "scan"
-	EventSwipe = "swipe"
-	EventKey   = "key-entry"
-	EventError = "error"
-)
-
 // Event is a reading in JSON, as "posd decode" prints it: of a number no more
 // than its last four digits. What could not be read as it should is an error,
 // with what is known of the scan or swipe all the same. A card or number that
 // was read, and that no rule of the shop takes, is none: Code and Reason say why
 // it is not taken.
 type Event struct {
-	Type string  `json:"type"`
+	Type Type    `json:"type"`
 	At   float64 `json:"at"` // seconds since the recording's start, when the last byte was read
 
 	Data       string            `json:"data,omitempty"`        // UnifiedPOS ScanData, if it is UTF-8
@@ -47,40 +39,40 @@ type Event struct {
 
 // Failed reports whether the event tells of something that could not be read
 // as it should.
-func (e Event) Failed() bool { return e.Type == EventError }
+func (e Event) Failed() bool { return e.Type == Error }
 
-// problem says why a reading could not be read as it should, nil for a good one.
-func (r Reading) problem() *ReadError {
+// Problem says why a reading could not be read as it should, nil for a good one.
+func (r *Reading) Problem() *ReadError {
 	switch {
-	case r.Err != nil:
-		return r.Err
-	case r.Scan != nil && r.Scan.Problem != nil:
+	case r.Type == Error:
+		return &r.Err
+	case r.Type == Scan && r.Scan.Problem != nil:
 		return &ReadError{r.Scan.Problem.Code, r.Scan.Problem.Reason}
-	case r.Swipe != nil && r.Swipe.Unreadable():
+	case r.Type == Swipe && r.Swipe.Unreadable():
 		return &ReadError{r.Swipe.Code, r.Swipe.Reason}
 	}
 	return nil
 }
 
 // Event gives the reading as an event, with times from start.
-func (r Reading) Event(start time.Time) Event {
-	e := Event{At: r.At.Sub(start).Seconds()}
-	switch {
-	case r.Scan != nil:
-		e.scan(r.Scan)
-	case r.Swipe != nil:
-		e.swipe(r.Swipe)
-	case r.Key != nil:
-		e.Type, e.Action = EventKey, string(r.Key.Kind)
+func (r *Reading) Event(start time.Time) Event {
+	e := Event{Type: r.Type, At: r.At.Sub(start).Seconds()}
+	switch r.Type {
+	case Scan:
+		e.scan(&r.Scan)
+	case Swipe, Encrypted:
+		e.swipe(&r.Swipe)
+	case Key:
+		e.Action = string(r.Key)
 	}
-	if p := r.problem(); p != nil {
-		e.Type, e.Code, e.Reason = EventError, p.Code, p.Reason
+	if p := r.Problem(); p != nil {
+		e.Type, e.Code, e.Reason = Error, p.Code, p.Reason
 	}
 	return e
 }
 
 func (e *Event) scan(s *scanner.Scan) {
-	e.Type, e.Label, e.Symbology, e.GTIN, e.AddOn, e.Kind = EventScan, s.Label, s.Symbology, s.GTIN, s.AddOn, string(s.Kind)
+	e.Label, e.Symbology, e.GTIN, e.AddOn, e.Kind = s.Label, s.Symbology, s.GTIN, s.AddOn, string(s.Kind)
 	if utf8.Valid(s.Data) {
 		e.Data = string(s.Data)
 	} else {
@@ -89,9 +81,9 @@ func (e *Event) scan(s *scanner.Scan) {
 }
 
 func (e *Event) swipe(s *msr.Swipe) {
-	e.Type, e.Source, e.Form, e.Tracks, e.Last4 = EventSwipe, s.Source, s.Form, s.Tracks, s.Last4()
+	e.Source, e.Form, e.Tracks, e.Last4 = s.Source, s.Form, s.Tracks, s.Last4()
 	if s.Source == msr.SourceKeypad {
-		e.Type, e.Action = EventKey, "number"
+		e.Type, e.Action = Key, "number"
 	}
 	if s.TID.IsZero() {
 		e.Code, e.Reason = s.Code, s.Reason

@@ -1,4 +1,4 @@
-package drivers
+package driver
 
 import (
 	"encoding/hex"
@@ -31,9 +31,9 @@ func (s Settings) Set(name, value string) {
 	s[name] = value
 }
 
-// check refuses keys that a driver does not know, and those that come twice in
+// Check refuses keys that a driver does not know, and those that come twice in
 // two spellings.
-func (s Settings) check(d Driver) error {
+func (s Settings) Check(d Driver) error {
 	seen := map[string]bool{}
 	for _, k := range slices.Sorted(maps.Keys(s)) {
 		if seen[key(k)] {
@@ -58,8 +58,8 @@ func (d Driver) settingKeys() string {
 	return strings.Join(keys, ", ")
 }
 
-// get gives the value of a key, or "" if it is not set.
-func (s Settings) get(name string) string {
+// Get gives the value of a key, or "" if it is not set.
+func (s Settings) Get(name string) string {
 	for k, v := range s {
 		if key(k) == name {
 			return v
@@ -68,24 +68,25 @@ func (s Settings) get(name string) string {
 	return ""
 }
 
-// bad names the setting that an error is about.
-func bad(name string, err error) error { return fmt.Errorf("setting %s: %w", name, err) }
+// Bad names the setting that an error is about.
+func Bad(name string, err error) error { return fmt.Errorf("setting %s: %w", name, err) }
 
-func (s Settings) flag(name string) (bool, error) {
-	v := s.get(name)
+// Flag reads true or false; false if the key is not set.
+func (s Settings) Flag(name string) (bool, error) {
+	v := s.Get(name)
 	if v == "" {
 		return false, nil
 	}
 	on, err := strconv.ParseBool(v)
 	if err != nil {
-		return false, bad(name, fmt.Errorf("%q is neither true nor false", v))
+		return false, Bad(name, fmt.Errorf("%q is neither true nor false", v))
 	}
 	return on, nil
 }
 
-// span reads a time span as Go writes it, or a number of milliseconds.
-func (s Settings) span(name string, missing time.Duration) (time.Duration, error) {
-	v := s.get(name)
+// Span reads a time span as Go writes it, or a number of milliseconds.
+func (s Settings) Span(name string, missing time.Duration) (time.Duration, error) {
+	v := s.Get(name)
 	if v == "" {
 		return missing, nil
 	}
@@ -94,17 +95,40 @@ func (s Settings) span(name string, missing time.Duration) (time.Duration, error
 		d, err = time.Duration(ms)*time.Millisecond, nil
 	}
 	if err != nil || d <= 0 || d > time.Hour {
-		return 0, bad(name, fmt.Errorf("%q is no time span such as 500ms or 30s", v))
+		return 0, Bad(name, fmt.Errorf("%q is no time span such as 500ms or 30s", v))
 	}
 	return d, nil
 }
 
-// signal reads bytes to be sent to a device, as hex.
-func (s Settings) signal(name string) ([]byte, error) {
-	v := strings.Join(strings.Fields(s.get(name)), "")
+// bytes reads bytes to be sent to a device, as hex.
+func (s Settings) bytes(name string) ([]byte, error) {
+	v := strings.Join(strings.Fields(s.Get(name)), "")
 	b, err := hex.DecodeString(v)
 	if err != nil || len(b) > 64 {
-		return nil, bad(name, fmt.Errorf("%q is not up to 64 bytes in hex, such as 06", s.get(name)))
+		return nil, Bad(name, fmt.Errorf("%q is not up to 64 bytes in hex, such as 06", s.Get(name)))
 	}
 	return b, nil
+}
+
+// SignalSettings are the settings of devices on a line that wait for the host's
+// answer. LineSignals reads them.
+func SignalSettings() []Setting {
+	return []Setting{
+		{"ack", "bytes in hex", "", "sent when a reading was kept, for devices whose good-read signal the host gives: 06"},
+		{"nak", "bytes in hex", "", "sent when it was not: 15"},
+	}
+}
+
+// LineSignals gives the signals of a device on a line, as SignalSettings say.
+func LineSignals(_ Attributes, s Settings) (kept, refused []Command, err error) {
+	for name, to := range map[string]*[]Command{"ack": &kept, "nak": &refused} {
+		b, wrong := s.bytes(name)
+		if wrong != nil {
+			return nil, nil, wrong
+		}
+		if len(b) > 0 {
+			*to = []Command{{Data: b}}
+		}
+	}
+	return kept, refused, nil
 }

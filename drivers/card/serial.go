@@ -1,0 +1,84 @@
+// Package card has the drivers of card readers.
+package card
+
+import (
+	"bytes"
+	"time"
+
+	"posd/drivers/driver"
+	"posd/msr"
+	"posd/tid"
+)
+
+// Serial reads magnetic-stripe readers that send tracks as text.
+func Serial() driver.Driver {
+	return driver.Driver{
+		Name: "serial-msr", Role: driver.MSR, Transports: []driver.Transport{driver.TTY},
+		Doc: "magnetic-stripe readers on a serial port: %track 1?;track 2?+track 3? and CR",
+		Settings: append([]driver.Setting{
+			{Key: "lrc", Values: "true, false", Default: "false", Doc: "the reader sends the LRC behind each end sentinel"},
+			{Key: "gap", Values: "time span", Doc: "silence that ends a swipe, for readers that send each track in a line of its own"},
+		}, driver.SignalSettings()...),
+		Claim:   func(a driver.Attributes) bool { return a.Transport == driver.TTY },
+		Fits:    beginsAsTrack,
+		Signals: driver.LineSignals,
+		Open: func(_ driver.Attributes, s driver.Settings, rules tid.Rules) (driver.Decoder, error) {
+			lrc, err := s.Flag("lrc")
+			if err != nil {
+				return nil, err
+			}
+			gap, err := s.Span("gap", 0)
+			if err != nil {
+				return nil, err
+			}
+			return &cardDecoder{framer: msr.Framer{Gap: gap}, reader: msr.Reader{Rules: rules, LRC: lrc}}, nil
+		},
+	}
+}
+
+// beginsAsTrack reports whether reads look like tracks: the first printable
+// character, but for the digit of a card sensor, is a start sentinel, and what a
+// track has stands behind it; or one track follows another, where the first has
+// lost its start.
+func beginsAsTrack(reads []driver.Read) bool {
+	var all []byte
+	for _, r := range reads {
+		all = append(all, r.Data...)
+	}
+	defer clear(all)
+	text := bytes.TrimLeftFunc(all, func(c rune) bool { return c <= ' ' })
+	if len(text) > 1 && (text[0] == '0' || text[0] == '1') {
+		text = text[1:]
+	}
+	began := len(text) > 0 && bytes.IndexByte([]byte("%;+"), text[0]) >= 0
+	return began && bytes.ContainsAny(text, "?^=") || bytes.Contains(text, []byte("?;"))
+}
+
+// cardDecoder decodes a stream of swipes.
+type cardDecoder struct {
+	framer msr.Framer
+	reader msr.Reader
+	last   time.Time
+}
+
+func (d *cardDecoder) Decode(r driver.Read, emit driver.Emit) {
+	d.framer.Push(r.Data, r.At, d.take(r.At, emit))
+	d.last = r.At
+}
+
+func (d *cardDecoder) Deadline() time.Time { return d.framer.Deadline() }
+
+func (d *cardDecoder) Expire(now time.Time, emit driver.Emit) {
+	d.framer.Expire(now, d.take(d.last, emit))
+}
+
+// take makes readings of frames.
+func (d *cardDecoder) take(at time.Time, emit driver.Emit) func([]byte, *msr.FrameError) {
+	return func(frame []byte, err *msr.FrameError) {
+		if err != nil {
+			emit(driver.Failure(at, err.Code, err.Reason))
+			return
+		}
+		emit(driver.Reading{Type: driver.Swipe, At: at, Swipe: d.reader.Read(frame)})
+	}
+}
