@@ -18,6 +18,14 @@ import (
 // Auto is the name that lets Replay choose the driver.
 const Auto = "auto"
 
+// Outcome is what a driver makes of a recording.
+type Outcome struct {
+	Driver   string
+	Events   []driver.Event
+	Commands []driver.Command // what it said to the device
+	Err      error            // it cannot read the device, or not with these settings
+}
+
 // Replay gives what a driver makes of a recording, in the way a live device is
 // read. With Auto it tries the drivers of the table that claim the device and
 // find the recording fitting, in order, and takes the first that makes sense of
@@ -27,65 +35,100 @@ const Auto = "auto"
 // Beside the driver's settings, a recording may set the rules by which numbers
 // are read, as the configuration names them: country, payment_cards,
 // loyalty.issuer and loyalty.patterns (one pattern).
-func Replay(rec recording.Recording, driver string) ([]driver.Event, error) {
-	settings, rules, err := splitSettings(rec.Settings)
+func Replay(rec recording.Recording, name string) (Outcome, error) {
+	p, err := newPlayer(rec)
 	if err != nil {
-		return nil, err
+		return Outcome{}, err
 	}
-	reads, err := readsOf(rec)
-	if err != nil {
-		return nil, err
+	if name == Auto {
+		return p.auto()
 	}
-	a := attributesOf(rec)
-	if driver == Auto {
-		return replayAuto(a, settings, rules, reads)
-	}
-	d, err := Find(driver)
-	switch {
+	d, err := Find(name)
+	switch t := driver.Transport(rec.Transport); {
 	case err != nil:
-		return nil, err
-	case a.Transport == "":
-		a.Transport = d.Transports[0]
-	case !d.Reads(a.Transport):
-		return nil, fmt.Errorf("driver %s reads %s, and this is a recording of %s", d.Name, d.Transports[0], a.Transport)
+		return Outcome{}, err
+	case t == "":
+		p.attributes.Transport = d.Transports[0]
+	case !d.Reads(t):
+		return Outcome{}, fmt.Errorf("driver %s reads %s, and this is a recording of %s", d.Name, d.Transports[0], t)
 	}
-	return replay(d, a, settings, rules, reads)
+	o := p.play(d)
+	return o, o.Err
 }
 
-func replayAuto(a driver.Attributes, s driver.Settings, rules tid.Rules, reads []driver.Read) ([]driver.Event, error) {
-	if a.Transport == "" {
-		return nil, errors.New("the recording has no transport header: add one, or name the driver")
+// ReplayEach gives what each driver makes of a recording that could be of its
+// device, in the order of the table. A setting that a driver does not know is
+// not given to it.
+func ReplayEach(rec recording.Recording) ([]Outcome, error) {
+	p, err := newPlayer(rec)
+	if err != nil {
+		return nil, err
 	}
-	var best []driver.Event
-	fewest := -1
+	var all []Outcome
+	for _, d := range Table() {
+		if p.claimed(d) {
+			each := p
+			each.settings = p.settings.Known(d)
+			all = append(all, each.play(d))
+		}
+	}
+	return all, nil
+}
+
+// player plays a recording to drivers.
+type player struct {
+	attributes driver.Attributes
+	settings   driver.Settings
+	rules      tid.Rules
+	reads      []driver.Read
+}
+
+func newPlayer(rec recording.Recording) (p player, err error) {
+	p.attributes = attributesOf(rec)
+	if p.settings, p.rules, err = splitSettings(rec.Settings); err == nil {
+		p.reads, err = readsOf(rec)
+	}
+	return p, err
+}
+
+func (p player) claimed(d driver.Driver) bool {
+	return d.Reads(p.attributes.Transport) && d.Claim(p.attributes)
+}
+
+func (p player) auto() (Outcome, error) {
+	if p.attributes.Transport == "" {
+		return Outcome{}, errors.New("the recording has no transport header: add one, or name the driver")
+	}
+	var best *Outcome
 	var refused []error
 	for _, d := range Table() {
-		if !d.Reads(a.Transport) || !d.Claim(a) || d.Fits != nil && !d.Fits(reads) {
+		if !p.claimed(d) || d.Fits != nil && !d.Fits(p.reads) {
 			continue
 		}
-		events, err := replay(d, a, s, rules, reads)
-		if err != nil {
-			refused = append(refused, err)
+		o := p.play(d)
+		if o.Err != nil {
+			refused = append(refused, o.Err)
 			continue
 		}
-		if n := senseless(events); fewest < 0 || n < fewest {
-			best, fewest = events, n
+		if best == nil || o.senseless() < best.senseless() {
+			best = &o
 		}
-		if fewest == 0 {
+		if best.senseless() == 0 {
 			break
 		}
 	}
-	if fewest >= 0 {
-		return best, nil
+	switch {
+	case best != nil:
+		return *best, nil
+	case refused != nil:
+		return Outcome{}, errors.Join(refused...)
 	}
-	if refused != nil {
-		return nil, errors.Join(refused...)
-	}
-	return nil, fmt.Errorf("no driver claims this device on %s", a.Transport)
+	return Outcome{}, fmt.Errorf("no driver claims this device on %s", p.attributes.Transport)
 }
 
-func senseless(events []driver.Event) (n int) {
-	for _, e := range events {
+// senseless counts what a driver made no sense of.
+func (o Outcome) senseless() (n int) {
+	for _, e := range o.Events {
 		if e.Failed() || e.Symbology == scanner.Unknown {
 			n++
 		}
@@ -93,27 +136,45 @@ func senseless(events []driver.Event) (n int) {
 	return n
 }
 
-func replay(d driver.Driver, a driver.Attributes, s driver.Settings, rules tid.Rules, reads []driver.Read) ([]driver.Event, error) {
-	if err := s.Check(d); err != nil {
-		return nil, err
+func (p player) play(d driver.Driver) (o Outcome) {
+	o.Driver, o.Events = d.Name, []driver.Event{}
+	if o.Err = p.settings.Check(d); o.Err != nil {
+		return o
 	}
-	dec, err := d.Open(a, s, rules)
-	if err != nil {
-		return nil, err
+	var dec driver.Decoder
+	if dec, o.Err = d.Open(p.attributes, p.settings, p.rules); o.Err != nil {
+		return o
 	}
-	events := []driver.Event{}
-	take := func(r driver.Reading) {
-		events = append(events, r.Event(origin()))
-		r.Swipe.TID.Wipe()
+	feed := func(r driver.Read) {
+		driver.Feed(dec, r, o.take)
+		if talker, ok := dec.(driver.Talker); ok {
+			o.Commands = append(o.Commands, talker.Commands()...)
+		}
 	}
-	var last time.Time
-	for _, r := range reads {
+	last := origin()
+	feed(driver.Read{At: last})
+	for _, r := range p.reads {
 		// Decoders clear what they read, and another may have to read it too.
-		driver.Feed(dec, driver.Read{At: r.At, Data: bytes.Clone(r.Data)}, take)
+		feed(driver.Read{At: r.At, Data: bytes.Clone(r.Data)})
 		last = r.At
 	}
-	driver.Feed(dec, driver.Read{At: last.Add(time.Hour)}, take)
-	return events, nil
+	o.flush(dec)
+	return o
+}
+
+// flush ends what waits at the end of a recording. A decoder that asks its device
+// how it is, again and again, has a deadline for ever.
+func (o *Outcome) flush(dec driver.Decoder) {
+	for range 3 {
+		if due := dec.Deadline(); !due.IsZero() {
+			dec.Expire(due, o.take)
+		}
+	}
+}
+
+func (o *Outcome) take(r driver.Reading) {
+	o.Events = append(o.Events, r.Event(origin()))
+	r.Swipe.TID.Wipe()
 }
 
 // origin is when recordings begin.

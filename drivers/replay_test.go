@@ -65,7 +65,7 @@ func lines(t testing.TB, events []driver.Event) []byte {
 func TestGolden(t *testing.T) {
 	for file, rec := range recordings(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			events, err := Replay(rec, driverOf(t, rec))
+			o, err := Replay(rec, driverOf(t, rec))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestGolden(t *testing.T) {
 			}
 			golden := strings.TrimSuffix(file, ".rec") + ".json"
 			if *update {
-				if err := os.WriteFile(golden, lines(t, events), 0o644); err != nil {
+				if err := os.WriteFile(golden, lines(t, o.Events), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -82,17 +82,31 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := lines(t, events); !bytes.Equal(got, want) {
+			if got := lines(t, o.Events); !bytes.Equal(got, want) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if sent := commandsOf(rec); len(sent)+len(o.Commands) > 0 && !reflect.DeepEqual(o.Commands, sent) {
+				t.Errorf("the driver says %v, and the recording %v", o.Commands, sent)
 			}
 			if file == "testdata/card.rec" {
 				return // auto knows better
 			}
-			if auto, err := Replay(rec, Auto); err != nil || !reflect.DeepEqual(auto, events) {
-				t.Errorf("auto: %v\n%s", err, lines(t, auto))
+			if auto, err := Replay(rec, Auto); err != nil || !reflect.DeepEqual(auto, o) {
+				t.Errorf("auto: %v\n%s", err, lines(t, auto.Events))
 			}
 		})
 	}
+}
+
+// commandsOf gives what the host said in a recording. That of a line is a signal,
+// which no driver gives by itself.
+func commandsOf(rec recording.Recording) (sent []driver.Command) {
+	for _, e := range rec.Entries {
+		if e.ToDevice && rec.Transport != recording.TTY {
+			sent = append(sent, driver.Command{Feature: e.Feature, Data: e.Data})
+		}
+	}
+	return sent
 }
 
 // How reads are cut must not matter, but for the times of what is cut.
@@ -114,7 +128,7 @@ func TestGoldenByteByByte(t *testing.T) {
 		}
 		got, err := Replay(cut, driverOf(t, rec))
 		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %v\n%s", file, err, lines(t, got))
+			t.Errorf("%s: %v\n%s", file, err, lines(t, got.Events))
 		}
 	}
 }
@@ -125,11 +139,11 @@ func TestNoDigitsInEvents(t *testing.T) {
 		if driverOf(t, rec) != "serial-msr" && driverOf(t, rec) != "serial-keypad" && !strings.Contains(file, "card") {
 			continue
 		}
-		events, err := Replay(rec, driverOf(t, rec))
+		o, err := Replay(rec, driverOf(t, rec))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := string(lines(t, events))
+		out := string(lines(t, o.Events))
 		for _, number := range []string{"41111", "37828", "55501", "12345678", "SHOPPER"} {
 			if strings.Contains(out, number) {
 				t.Errorf("%s: %s is in\n%s", file, number, out)
@@ -190,13 +204,13 @@ func TestSettingsAreSpelledEitherWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := Replay(rec, "serial-keypad")
-	if err != nil || len(events) != 1 || events[0].Action != "close" {
-		t.Errorf("got %+v, %v", events, err)
+	o, err := Replay(rec, "serial-keypad")
+	if err != nil || len(o.Events) != 1 || o.Events[0].Action != "close" {
+		t.Errorf("got %+v, %v", o, err)
 	}
 	driver.Settings(rec.Settings).Set("close_key", "A")
-	if events, err = Replay(rec, "serial-keypad"); err != nil || len(events) != 0 {
-		t.Errorf("set anew: got %+v, %v", events, err)
+	if o, err = Replay(rec, "serial-keypad"); err != nil || len(o.Events) != 0 {
+		t.Errorf("set anew: got %+v, %v", o, err)
 	}
 }
 
@@ -243,11 +257,11 @@ func FuzzReplay(f *testing.F) {
 				if !d.Reads(transport) {
 					continue
 				}
-				events, err := Replay(rec, d.Name)
+				o, err := Replay(rec, d.Name)
 				if err != nil && transport == driver.TTY {
 					t.Fatal(err)
 				}
-				for _, e := range events {
+				for _, e := range o.Events {
 					if !slices.Contains([]driver.Type{driver.Scan, driver.Swipe, driver.Encrypted, driver.Key, driver.Error}, e.Type) {
 						t.Fatalf("%+v is no event", e)
 					}

@@ -93,12 +93,12 @@ func readRecording(env cli.Env, args []string) (rec recording.Recording, name st
 
 // decode prints the events of a recording.
 func decode(w io.Writer, driver string, rec recording.Recording, name string) error {
-	events, err := drivers.Replay(rec, driver)
+	o, err := drivers.Replay(rec, driver)
 	if err != nil {
 		return cli.Usagef("%s: %v", name, err)
 	}
 	failed := false
-	for _, e := range events {
+	for _, e := range o.Events {
 		failed = failed || e.Failed()
 		if err := cli.PrintJSONLine(w, masked(e)); err != nil {
 			return err

@@ -81,11 +81,12 @@ type Decoder interface {
 }
 
 // Talker is a Decoder whose device has to be spoken to: it is silent until it
-// is enabled, or tells its state when asked.
+// is enabled, or tells its state when asked. It learns the time of its start by
+// a first Deadline that has passed long ago: Expire then comes at once.
 type Talker interface {
 	Decoder
 	// Commands gives what is to be sent to the device now, in order, and
-	// forgets it. It is asked after Open, and after every Decode and Expire.
+	// forgets it. It is asked after every Feed, the first of which is empty.
 	Commands() []Command
 }
 

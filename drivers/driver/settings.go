@@ -40,11 +40,26 @@ func (s Settings) Check(d Driver) error {
 			return fmt.Errorf("setting %s comes twice", k)
 		}
 		seen[key(k)] = true
-		if !slices.ContainsFunc(d.Settings, func(known Setting) bool { return known.Key == key(k) }) {
+		if !d.knows(k) {
 			return fmt.Errorf("driver %s has no setting %q: it has %s", d.Name, k, d.settingKeys())
 		}
 	}
 	return nil
+}
+
+// Known gives the settings that a driver knows.
+func (s Settings) Known(d Driver) Settings {
+	known := Settings{}
+	for k, v := range s {
+		if d.knows(k) {
+			known[k] = v
+		}
+	}
+	return known
+}
+
+func (d Driver) knows(name string) bool {
+	return slices.ContainsFunc(d.Settings, func(s Setting) bool { return s.Key == key(name) })
 }
 
 func (d Driver) settingKeys() string {

@@ -15,9 +15,10 @@
 // HID report descriptor, hex) and set, which gives the settings of the device
 // as the configuration would and may be repeated; a value with spaces stands in
 // double quotes. Other headers are kept, and may be repeated too. Then comes one line a read or write:
-// seconds since the start, < from or > to the device, and the bytes in hex; for
-// evdev the type, code and value of an input event in decimal. Blank lines, and
-// lines that begin with # and hold no header, are comments.
+// seconds since the start, < from or > to the device (>> for a feature report of
+// HID), and the bytes in hex; for evdev the type, code and value of an input
+// event in decimal. Blank lines, and lines that begin with # and hold no header,
+// are comments.
 package recording
 
 import (
@@ -60,6 +61,7 @@ type Header struct{ Key, Value string }
 type Entry struct {
 	At       time.Duration // since the start
 	ToDevice bool
+	Feature  bool // to the device, as a feature report of HID
 	Data     []byte
 	Event    Event // of evdev, instead of Data
 }
@@ -101,7 +103,10 @@ func (r Recording) Text() []byte {
 
 func (r Recording) entry(e Entry) string {
 	way := "<"
-	if e.ToDevice {
+	switch {
+	case e.Feature:
+		way = ">>"
+	case e.ToDevice:
 		way = ">"
 	}
 	what := spaced(e.Data)
@@ -255,7 +260,7 @@ func (p *parser) set(s string) error {
 
 func (p *parser) entry(s string) error {
 	fields := strings.Fields(s)
-	if len(fields) < 2 || fields[1] != "<" && fields[1] != ">" {
+	if len(fields) < 2 || !slices.Contains([]string{"<", ">", ">>"}, fields[1]) {
 		return fmt.Errorf("%q is neither a header nor \"SECONDS < HEX ...\"", cut(s))
 	}
 	at, err := span(fields[0])
@@ -265,7 +270,7 @@ func (p *parser) entry(s string) error {
 	if n := len(p.r.Entries); n > 0 && at < p.r.Entries[n-1].At {
 		return fmt.Errorf("time goes back, from %s to %s", seconds(p.r.Entries[n-1].At), seconds(at))
 	}
-	e := Entry{At: at, ToDevice: fields[1] == ">"}
+	e := Entry{At: at, ToDevice: fields[1] != "<", Feature: fields[1] == ">>"}
 	if p.r.Transport == Evdev {
 		e.Event, err = event(fields[2:])
 	} else {
