@@ -19,7 +19,9 @@ const (
 	Missing      State = "missing"          // not plugged in, or the port is named wrongly
 	Claimed      State = "claimed-by-other" // another program reads it
 	NoPermission State = "no-permission"
-	Failed       State = "failed" // there, and not to be used
+	Ambiguous    State = "ambiguous" // there more than once, with nothing to tell which
+	Disabled     State = "disabled"  // not read because the configuration says so
+	Failed       State = "failed"    // there, and not to be used
 )
 
 // Error says why a node cannot be read, and what a person can do about it.
