@@ -66,12 +66,6 @@ type Entry struct {
 	Event    Event // of evdev, instead of Data
 }
 
-// Event is an input event (linux/input.h) without its time.
-type Event struct {
-	Type, Code uint16
-	Value      int32
-}
-
 // Text gives the recording in its text form, which Parse reads.
 func (r Recording) Text() []byte {
 	var b bytes.Buffer
