@@ -18,14 +18,25 @@ func (c card) number() []byte {
 	return c.track1
 }
 
-// examine reads the tracks. noise says that more was sent than tracks.
-func examine(tracks [3]track, noise bool) card {
+// examine reads the tracks. noise says that more was sent than tracks, said what
+// the reader says that the card is: that goes before what it looks like.
+func examine(tracks [4]track, noise bool, said string) card {
 	c := card{blank: !noise}
+	failed := false
 	for _, t := range tracks {
 		c.blank = c.blank && t.Status == TrackNone
-		if t.Status == TrackOK {
+		failed = failed || t.Status == TrackError
+		if t.Status == TrackOK && t.Number < 4 {
 			c.form = FormOther
 		}
+	}
+	switch {
+	case c.form == "" && tracks[3].Status == TrackOK && !failed:
+		c.form = FormJIS2
+		return c
+	case c.form != "" && (said == FormAAMVA || said == FormCADL || said == FormJIS2):
+		c.form = said
+		return c
 	}
 	one, two := tracks[0].data, tracks[1].data
 	if licence1(one) || licence2(two) {

@@ -30,9 +30,10 @@ var (
 )
 
 const (
-	// maxFrame holds three tracks of ISO/IEC 7811 (79, 40 and 107 characters)
-	// and what readers put around them, twice.
-	maxFrame = 512
+	// maxFrame holds what a reader that encrypts sends of three tracks of
+	// ISO/IEC 7811 (79, 40 and 107 characters): masked, and in hex encrypted,
+	// with the stripe's fingerprint.
+	maxFrame = 1536
 	// frameTimeout is the silence after which the rest of a frame will not
 	// come. At 1,200 baud a character takes 9 ms.
 	frameTimeout = time.Second

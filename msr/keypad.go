@@ -159,7 +159,7 @@ func (k *Keypad) enter() (Entry, bool) {
 		return Entry{}, false
 	}
 	s := Swipe{Source: SourceKeypad}
-	last := tail(k.buf[:k.n])
+	last := string(lastDigits(k.buf[:k.n]))
 	var err error
 	if s.TID, err = k.rules.FromKeypad(k.buf[:k.n]); err != nil {
 		s.Code, s.Reason, s.tail = refusal(err), err.Error(), last

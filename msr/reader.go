@@ -17,19 +17,27 @@ type Reader struct {
 // Read makes a swipe of one frame: the tracks of a card as ASCII characters
 // with their sentinels, "%...?;...?+...?" or some of them. Control characters
 // around them are ignored, and so is the card sensor's digit that insert readers
-// send. Read wipes the frame, whatever is in it.
+// send. JIS II stands between two DEL. Read wipes the frame, whatever is in it.
 func (r Reader) Read(frame []byte) Swipe {
 	defer clear(frame)
 	tracks, noise := r.split(frame)
-	s := Swipe{Source: SourceCard}
-	for _, t := range tracks {
-		s.Tracks = append(s.Tracks, t.Track)
+	return r.swipe(tracks, examine(tracks, noise, ""))
+}
+
+// swipe makes a swipe of what the tracks say.
+func (r Reader) swipe(tracks [4]track, c card) Swipe {
+	n := 3
+	if tracks[3].Status != TrackNone {
+		n = 4
 	}
-	c := examine(tracks, noise)
-	s.Form = c.form
-	last := tail(c.number())
+	s := Swipe{Source: SourceCard, Tracks: make([]Track, n), Form: c.form}
+	for i := range s.Tracks {
+		s.Tracks[i] = tracks[i].Track
+	}
+	var last [4]byte // FromCard wipes the digits
+	shown := copy(last[:], lastDigits(c.number()))
 	if s.TID, s.Code = r.identify(c); s.Code == CodeNotATID || s.Code == CodeNotConfigured {
-		s.tail = last
+		s.tail = string(last[:shown])
 	}
 	s.Reason = explain(s.Code, s.Tracks)
 	return s
@@ -43,7 +51,7 @@ func (r Reader) identify(c card) (tid.TID, string) {
 		return tid.TID{}, CodeBlank
 	case c.form == "":
 		return tid.TID{}, CodeUnreadable
-	case c.form == FormAAMVA:
+	case c.form == FormAAMVA, c.form == FormCADL:
 		return tid.TID{}, CodeLicence
 	case c.disagree:
 		return tid.TID{}, CodeTracksDisagree
@@ -109,6 +117,8 @@ func explain(code string, tracks []Track) string {
 		return "the card has no number that is read in this shop"
 	case CodeNotConfigured:
 		return "the configuration of loyalty numbers lacks a valid issuer"
+	case CodeEncrypted:
+		return "the reader encrypts this card, and its number cannot be read here: swipe it at a reader that does not, or have this one set to send cards in clear"
 	}
 	return ""
 }

@@ -41,12 +41,16 @@ const (
 	CodeLicence         = "licence"           // a driver's licence or identity card
 	CodeNotATID         = "not-a-tid"         // a number, or none, that the shop's rules do not read
 	CodeNotConfigured   = "not-configured"    // the rules lack something: see Reason
+	CodeEncrypted       = "encrypted"         // the reader encrypts: Encrypted has what it sent
 )
 
 // The forms of a card.
 const (
 	FormBank  = "B"     // ISO/IEC 7813, format code B
 	FormAAMVA = "AAMVA" // licences and identity cards of North America
+	FormCADL  = "CADL"  // California's licences before AAMVA
+	FormJIS2  = "JIS2"  // JIS X 6302 type II: the front stripe of Japanese cards
+	FormISO   = "ISO"   // of an encrypted card: the codes of ISO/IEC 7811, whatever they say
 	FormOther = "other"
 )
 
@@ -58,27 +62,42 @@ const (
 
 // Track is the state of one track of a card.
 type Track struct {
-	Number int         `json:"track"` // 1 to 3
-	Status TrackStatus `json:"status"`
-	Code   string      `json:"code,omitempty"` // of an error: CodeStartSentinel and so on
+	Number     int         `json:"track"` // 1 to 3; 4 is the front stripe of Japanese cards
+	Status     TrackStatus `json:"status"`
+	Code       string      `json:"code,omitempty"`             // of an error: CodeStartSentinel and so on
+	Ciphertext int         `json:"ciphertext_bytes,omitempty"` // of a reader that encrypts: how long it is
 }
 
-// Swipe is a card that was swiped, or a number that was keyed in.
+// Swipe is a card that was swiped, or a number that was keyed in. Whoever takes
+// one wipes it.
 type Swipe struct {
 	Source string  `json:"source"`           // SourceCard or SourceKeypad
-	Tracks []Track `json:"tracks,omitempty"` // of a card: tracks 1 to 3
+	Tracks []Track `json:"tracks,omitempty"` // of a card: tracks 1 to 3, and 4 if it has one
 	Form   string  `json:"form,omitempty"`   // of a card; "" if no track could be read
-	TID    tid.TID `json:"-"`                // zero if there is none; whoever takes the swipe wipes it
+	TID    tid.TID `json:"-"`                // zero if there is none
 	Code   string  `json:"code,omitempty"`   // why there is none: CodeBlank and so on
 	Reason string  `json:"reason,omitempty"` // the same for people, without a digit of the number
 
-	tail string // the last digits of a number that the rules do not read
+	// Encrypted is what a reader sent that encrypts, nil from all others. There
+	// is no TID then.
+	Encrypted *Encrypted `json:"-"`
+
+	tail string // the last digits of a number that is no TID
+}
+
+// Wipe overwrites what the swipe holds of a number: its TID, and what the
+// reader encrypted. Copies of the swipe share it.
+func (s Swipe) Wipe() {
+	s.TID.Wipe()
+	if s.Encrypted != nil {
+		s.Encrypted.Wipe()
+	}
 }
 
 // Last4 gives the last four digits of the number, also of one that the shop's
 // rules do not read; fewer of a number of less than eight digits. It is "" for
 // a licence, for a payment card where these are not read, and where there is no
-// number.
+// number. Of an encrypted card they are those that the reader shows.
 func (s Swipe) Last4() string {
 	if s.tail != "" {
 		return s.tail
@@ -92,5 +111,5 @@ func (s Swipe) Unreadable() bool {
 	return s.Source == SourceCard && (s.Form == "" || s.Code == CodeTracksDisagree)
 }
 
-// tail gives the last digits of a number: four, and never more than half.
-func tail(digits []byte) string { return string(digits[len(digits)-min(4, len(digits)/2):]) }
+// lastDigits gives the last digits of a number: four, and never more than half.
+func lastDigits(digits []byte) []byte { return digits[len(digits)-min(4, len(digits)/2):] }

@@ -7,13 +7,21 @@ import "bytes"
 const (
 	wideStart   = '%' // 7-bit code: track 1
 	narrowStart = ';' // 5-bit code: track 2, and track 3 by the standard
+	wide2       = '@' // MagTek: track 2 in the 7-bit code
 	end         = '?'
 	starts      = "%;+#&!" // "+" stands for ";" on track 3, "#&!" for "%"
+	jisSentinel = 0x7f     // JIS X 6302 type II: at both ends
 )
+
+// begins reports whether a character begins a track of ISO/IEC 7811.
+func begins(c byte) bool { return c == wide2 || bytes.IndexByte([]byte(starts), c) >= 0 }
 
 // most is how many characters a track has between its sentinels: 79, 40 and 107
 // by ISO/IEC 7811, less the sentinels and the LRC.
 var most = [...]int{79 - 3, 40 - 3, 107 - 3}
+
+// maxJIS is how many characters JIS X 6302 type II has between its sentinels.
+const maxJIS = 69
 
 // track is a track as it was sent. data is what is between the sentinels, and
 // points into the frame; nil unless the track could be read.
@@ -35,24 +43,52 @@ func (t *track) set(data []byte, code string) {
 
 // split finds the tracks of a frame. noise reports whether there is more in it
 // than tracks and the digit of a card sensor.
-func (r Reader) split(frame []byte) (tracks [3]track, noise bool) {
+func (r Reader) split(frame []byte) (tracks [4]track, noise bool) {
 	for i := range tracks {
 		tracks[i].Track = Track{Number: i + 1, Status: TrackNone}
 	}
 	for len(frame) > 0 {
-		if bytes.IndexByte([]byte(starts), frame[0]) < 0 {
+		switch {
+		case begins(frame[0]):
+			n := 1 + body(frame[1:], wide(frame[0]))
+			t := &tracks[position(frame[0], &tracks)]
+			data, code, used := r.check(frame, n, most[t.Number-1])
+			t.set(data, code)
+			frame = frame[used:]
+		case frame[0] == jisSentinel:
+			data, code, used := jis(frame)
+			tracks[3].set(data, code)
+			frame = frame[used:]
+		default:
 			n := stray(frame, &tracks)
 			noise = noise || n > 1
 			frame = frame[n:]
-			continue
 		}
-		n := 1 + body(frame[1:], wide(frame[0]))
-		t := &tracks[position(frame[0], &tracks)]
-		data, code, used := r.check(frame, n, most[t.Number-1])
-		t.set(data, code)
-		frame = frame[used:]
 	}
 	return tracks, noise
+}
+
+// jis judges a track of JIS X 6302 type II, with its sentinels or without. It is
+// not looked into: its characters are of many codes. used is how much of the
+// field belongs to it.
+func jis(field []byte) (data []byte, code string, used int) {
+	at := bytes.IndexByte(field, jisSentinel)
+	switch {
+	case at < 0:
+		data, used = field, len(field)
+	case at > 0:
+		return nil, CodeStartSentinel, len(field)
+	default:
+		n := bytes.IndexByte(field[1:], jisSentinel)
+		if n < 0 {
+			return nil, CodeEndSentinel, len(field)
+		}
+		data, used = field[1:1+n], n+2
+	}
+	if len(data) > maxJIS {
+		return nil, CodeLength, used
+	}
+	return data, "", used
 }
 
 // wide reports whether a start sentinel begins a track in the 7-bit code.
@@ -60,11 +96,11 @@ func wide(start byte) bool { return start != narrowStart && start != '+' }
 
 // position is the index of the track that a start sentinel begins. A second
 // track 1 or 2 is track 3: not every reader changes its sentinel.
-func position(start byte, tracks *[3]track) int {
+func position(start byte, tracks *[4]track) int {
 	switch {
 	case start == wideStart && tracks[0].Status == TrackNone:
 		return 0
-	case start == narrowStart && tracks[1].Status == TrackNone:
+	case (start == narrowStart || start == wide2) && tracks[1].Status == TrackNone:
 		return 1
 	}
 	return 2
@@ -151,9 +187,9 @@ func LRC(track []byte) byte {
 // stray gives how many characters to pass over at the front of frame that are no
 // track: a control character, the digit of a card sensor, or a track whose start
 // sentinel is lost.
-func stray(frame []byte, tracks *[3]track) int {
+func stray(frame []byte, tracks *[4]track) int {
 	n := 0
-	for n < len(frame) && frame[n] >= ' ' && bytes.IndexByte([]byte("?%;+"), frame[n]) < 0 {
+	for n < len(frame) && frame[n] >= ' ' && bytes.IndexByte([]byte("?%;+\x7f"), frame[n]) < 0 {
 		n++
 	}
 	if n == 0 || n == len(frame) || frame[n] != end {
