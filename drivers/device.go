@@ -143,7 +143,7 @@ func (d *device) deliver(p port) driver.Emit {
 		if d.sink(r) {
 			return
 		}
-		r.Swipe.TID.Wipe()
+		r.Swipe.Wipe()
 		d.add(func(s *Status) { s.Dropped++ })
 		if ack != nil {
 			ack(false)

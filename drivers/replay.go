@@ -174,7 +174,7 @@ func (o *Outcome) flush(dec driver.Decoder) {
 
 func (o *Outcome) take(r driver.Reading) {
 	o.Events = append(o.Events, r.Event(origin()))
-	r.Swipe.TID.Wipe()
+	r.Swipe.Wipe()
 }
 
 // origin is when recordings begin.

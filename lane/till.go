@@ -189,7 +189,7 @@ func (t *till) frame(f Frame) {
 // wipe forgets what a device read. A label may have been a person's number.
 func wipe(f Frame) {
 	if f.Swipe != nil {
-		f.Swipe.TID.Wipe()
+		f.Swipe.Wipe()
 	}
 	if f.Scan != nil {
 		clear(f.Scan.Data)

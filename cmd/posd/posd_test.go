@@ -35,6 +35,12 @@ func TestFrameOf(t *testing.T) {
 	if f := frameOf(driver.Reading{Type: driver.Swipe, Swipe: swipe}); f.Swipe.Source != swipe.Source || f.Key != "" || f.Fault != nil {
 		t.Errorf("%+v", f)
 	}
+	sealed := &msr.Encrypted{Tracks: [3]msr.Secret{1: msr.NewSecret([]byte("secret"))}}
+	swipe = msr.Swipe{Source: msr.SourceCard, Encrypted: sealed, Code: msr.CodeEncrypted, Reason: "what to do"}
+	f = frameOf(driver.Reading{Type: driver.Encrypted, Swipe: swipe})
+	if f.Swipe != nil || f.Fault == nil || *f.Fault != (lane.Fault{Code: "encrypted", Reason: "what to do"}) || sealed.Tracks[1].Len() != 0 {
+		t.Errorf("%+v, %v", f, sealed)
+	}
 	if f := frameOf(driver.Failure(at, "c", "r")); f.Fault == nil || *f.Fault != (lane.Fault{Code: "c", Reason: "r"}) {
 		t.Errorf("%+v", f)
 	}

@@ -20,8 +20,11 @@ func frameOf(r driver.Reading) lane.Frame {
 	switch r.Type {
 	case driver.Scan:
 		f.Scan = &r.Scan
-	case driver.Swipe, driver.Encrypted:
+	case driver.Swipe:
 		f.Swipe = &r.Swipe
+	case driver.Encrypted: // nobody can open it yet
+		f.Fault = &lane.Fault{Code: r.Swipe.Code, Reason: r.Swipe.Reason}
+		r.Swipe.Wipe()
 	case driver.Key:
 		f.Key = keyOf(r.Key)
 	default:

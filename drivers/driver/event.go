@@ -2,6 +2,7 @@ package driver
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"time"
 	"unicode/utf8"
 
@@ -29,6 +30,9 @@ type Event struct {
 	Source string      `json:"source,omitempty"` // of a swipe: card
 	Form   string      `json:"form,omitempty"`
 	Tracks []msr.Track `json:"tracks,omitempty"`
+	Scheme msr.Scheme  `json:"scheme,omitempty"` // of an encrypted-swipe
+	Cipher msr.Cipher  `json:"cipher,omitempty"`
+	KSN    string      `json:"ksn,omitempty"`    // in hex
 	Action string      `json:"action,omitempty"` // of a key-entry: number, clear, timeout, close
 	Last4  string      `json:"last4,omitempty"`
 
@@ -82,6 +86,9 @@ func (e *Event) scan(s *scanner.Scan) {
 
 func (e *Event) swipe(s *msr.Swipe) {
 	e.Source, e.Form, e.Tracks, e.Last4 = s.Source, s.Form, s.Tracks, s.Last4()
+	if x := s.Encrypted; x != nil {
+		e.Scheme, e.Cipher, e.KSN = x.Scheme, x.Cipher, hex.EncodeToString(x.KSN[:])
+	}
 	if s.Source == msr.SourceKeypad {
 		e.Type, e.Action = Key, "number"
 	}
