@@ -33,6 +33,7 @@ type Field struct {
 	Size        int   // bits of one value
 	Count       int   // values
 	Constant    bool  // padding
+	Array       bool  // the values are numbers of usages (section 6.2.2.5)
 	Usages      []Usage
 	Collections []Usage // those that hold it, outermost first
 }
@@ -278,7 +279,7 @@ func (p *parser) main(kind Kind, flags uint32) error {
 	key := reportKey{kind, p.g.report}
 	f := Field{
 		Kind: kind, Report: p.g.report, Offset: p.bits[key], Size: p.g.size, Count: p.g.count,
-		Constant: flags&1 != 0, Usages: p.takeUsages(), Collections: p.collections,
+		Constant: flags&1 != 0, Array: flags&2 == 0, Usages: p.takeUsages(), Collections: p.collections,
 	}
 	if p.bits[key] += f.Size * f.Count; p.bits[key] > maxReportBits {
 		return fmt.Errorf("report %d is longer than %d bits", p.g.report, maxReportBits)

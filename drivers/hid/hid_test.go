@@ -131,6 +131,117 @@ func TestPushPopAndKinds(t *testing.T) {
 	}
 }
 
+func TestArrays(t *testing.T) {
+	// A boot keyboard's keys, and then bytes that a maker calls an array.
+	d, err := Parse(unhex(t, `05 07 19 00 29 65 75 08 95 06 81 00 05 8C 09 FE 95 20 81 00`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.Input(0, 0x070004); ok {
+		t.Errorf("a key is found at %+v", s)
+	}
+	if s, ok := d.Input(0, 0x8c00fe); !ok || s != (Slot{0, 48, 8, 32}) {
+		t.Errorf("got %+v, %v", s, ok)
+	}
+}
+
+func TestUsageTwice(t *testing.T) {
+	// The first counts, in its collection and in all; one in another report too.
+	d, err := Parse(unhex(t, `05 8C 09 02 A1 01 75 08 95 04 85 01 09 FE 81 02 09 12 A1 02 85 02 09 FE 81 02 09 FE 81 02 C0 C0`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.Input(0, 0x8c00fe); !ok || s != (Slot{1, 0, 8, 4}) {
+		t.Errorf("anywhere: %+v, %v", s, ok)
+	}
+	if s, ok := d.Input(0x8c0012, 0x8c00fe); !ok || s != (Slot{2, 0, 8, 4}) {
+		t.Errorf("in its collection: %+v, %v", s, ok)
+	}
+	// Twice in one field: the first is one value, the second stands for the rest.
+	d, err = Parse(unhex(t, `05 8C 75 08 95 05 09 FE 09 FE 81 02`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.Input(0, 0x8c00fe); !ok || s != (Slot{0, 0, 8, 1}) {
+		t.Errorf("in one field: %+v, %v", s, ok)
+	}
+}
+
+func TestReportIDsCollide(t *testing.T) {
+	// Two collections share input report 2, which goes on behind what the first
+	// has of it; report 2 of another kind counts for itself.
+	d, err := Parse(unhex(t, `05 8C 09 02 A1 01 85 02 75 08 95 03 09 FE 81 02 91 02 C0 09 03 A1 01 85 02 95 02 09 FF 81 02 B1 02 C0`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.Input(0x8c0003, 0x8c00ff); !ok || s != (Slot{2, 24, 8, 2}) {
+		t.Errorf("got %+v, %v", s, ok)
+	}
+	for kind, want := range map[Kind]int{Input: 5, Output: 3, Feature: 2} {
+		if n := d.Length(kind, 2); n != want {
+			t.Errorf("kind %d: %d bytes, want %d", kind, n, want)
+		}
+	}
+	if n := d.Length(Output, 1); n != 0 {
+		t.Errorf("a report that is not there has %d bytes", n)
+	}
+	if s, ok := d.Find(Output, 0, 0x8c00fe); ok {
+		t.Errorf("a usage is found in a report that has none, at %+v", s)
+	}
+}
+
+func TestLengthOfBits(t *testing.T) {
+	d, err := Parse(unhex(t, `05 8C 85 04 75 01 95 09 09 85 91 02`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := d.Length(Output, 4); n != 2 {
+		t.Errorf("9 bits are %d bytes", n)
+	}
+	if s, ok := d.Find(Output, 0, 0x8c0085); !ok || s != (Slot{4, 0, 1, 9}) {
+		t.Errorf("got %+v, %v", s, ok)
+	}
+}
+
+// Slots that lie beyond a report, or in no bytes, give nothing.
+func TestSlotsBeyondReports(t *testing.T) {
+	data := []byte{1, 2, 3}
+	for _, s := range []Slot{{0, 24, 8, 1}, {0, 1 << 20, 8, 64}, {0, 4, 8, 1}, {0, 0, 7, 1}, {0, 0, 16, 1}} {
+		if b := s.Bytes(data); b != nil {
+			t.Errorf("%+v: bytes %x", s, b)
+		}
+	}
+	for _, s := range []Slot{{0, 24, 8, 1}, {0, 16, 16, 1}, {0, 0, 8, 0}} {
+		if v, ok := s.Value(data, 0); ok {
+			t.Errorf("%+v: value %d", s, v)
+		}
+	}
+	if v, ok := (Slot{0, 0, 40, 1}).Value(make([]byte, 8), 0); ok {
+		t.Errorf("a value of 40 bits: %d", v)
+	}
+	if v, ok := (Slot{0, 0, 8, 3}).Value(data, -1); ok {
+		t.Errorf("a value before the first: %d", v)
+	}
+	if v, ok := (Slot{0, 4, 12, 1}).Value(data, 0); !ok || v != 0x020 {
+		t.Errorf("across bytes: %#x, %v", v, ok)
+	}
+}
+
+// 64 KiB of collections in one another, and of nothing but ends.
+func TestHugeDescriptors(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"nested":      bytes.Repeat([]byte{0xa1, 0x01}, 32<<10),
+		"nested, met": append(bytes.Repeat([]byte{0xa1, 0x01}, 16<<10), bytes.Repeat([]byte{0xc0}, 32<<10)...),
+		"pushes":      bytes.Repeat([]byte{0xa4}, 64<<10),
+		"zeros":       make([]byte, 64<<10),
+		"fields":      bytes.Repeat([]byte{0x81, 0x02}, 32<<10),
+	} {
+		if _, err := Parse(b); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestLies(t *testing.T) {
 	for name, c := range map[string]struct{ descriptor, say string }{
 		"cut off":             {"05", "beyond"},
@@ -177,6 +288,9 @@ func FuzzDescriptor(f *testing.F) {
 				s, ok := d.Input(0, u)
 				if !ok {
 					continue
+				}
+				if n := d.Length(Input, s.Report); s.Offset+s.Size*s.Count > n*8 {
+					t.Fatalf("a value at bit %d of a report of %d bytes", s.Offset, n)
 				}
 				if b := s.Bytes(data); len(b) > len(data) || len(b) > s.Count {
 					t.Fatalf("%d bytes of a report of %d", len(b), len(data))

@@ -19,12 +19,16 @@ func (d Descriptor) Application(u Usage) bool {
 	return false
 }
 
-// Input finds the values of a usage in the input reports that begin in the
+// Input finds the values of a usage in the input reports, as Find does.
+func (d Descriptor) Input(within, u Usage) (Slot, bool) { return d.Find(Input, within, u) }
+
+// Find finds the values of a usage in the reports of a kind that begin in the
 // collection with usage within (0: anywhere). Where a usage comes twice, the
-// first counts. Values of an array field share its usages and are not found.
-func (d Descriptor) Input(within, u Usage) (Slot, bool) {
+// first counts. The values of an array are numbers of usages, so that none can be
+// found in it; but an array of a single usage is what makers write for bytes.
+func (d Descriptor) Find(kind Kind, within, u Usage) (Slot, bool) {
 	for _, f := range d.Fields {
-		if f.Kind != Input || f.Constant || f.Size == 0 || within != 0 && !holds(f.Collections, within) {
+		if f.Kind != kind || f.Constant || f.Size == 0 || f.Array && len(f.Usages) > 1 || within != 0 && !holds(f.Collections, within) {
 			continue
 		}
 		if s, ok := f.slot(u); ok {
@@ -32,6 +36,18 @@ func (d Descriptor) Input(within, u Usage) (Slot, bool) {
 		}
 	}
 	return Slot{}, false
+}
+
+// Length gives how many bytes a report has behind its id, 0 if there is no such
+// report.
+func (d Descriptor) Length(kind Kind, report uint8) int {
+	bits := 0
+	for _, f := range d.Fields {
+		if f.Kind == kind && f.Report == report {
+			bits = max(bits, f.Offset+f.Size*f.Count)
+		}
+	}
+	return (bits + 7) / 8
 }
 
 func holds(collections []Usage, u Usage) bool {
