@@ -82,7 +82,7 @@ type Decoder interface {
 
 // Talker is a Decoder whose device has to be spoken to: it is silent until it
 // is enabled, or tells its state when asked. It learns the time of its start by
-// a first Deadline that has passed long ago: Expire then comes at once.
+// a first Deadline of Start: Expire then comes at once, with the time that it is.
 type Talker interface {
 	Decoder
 	// Commands gives what is to be sent to the device now, in order, and
@@ -100,11 +100,19 @@ type Command struct {
 	Data []byte
 }
 
+// Start is the Deadline of a decoder that wants to know when it begins: long
+// ago.
+func Start() time.Time { return time.Time{}.Add(1) }
+
 // Feed gives a read, which may be empty, to a decoder: what had to expire
 // before it expires first, however late the read came to be looked at.
 func Feed(dec Decoder, r Read, emit Emit) {
 	for due := dec.Deadline(); !due.IsZero() && !due.After(r.At); {
-		dec.Expire(due, emit)
+		now := due
+		if due.Equal(Start()) {
+			now = r.At
+		}
+		dec.Expire(now, emit)
 		next := dec.Deadline()
 		if !next.After(due) { // the decoder waits for something else than time
 			break
