@@ -17,11 +17,12 @@ type Event struct {
 	OldPath   string // before a move
 }
 
-// The actions that matter.
+// The actions that a node may be ready with. After all others it is only seen what
+// became of it.
 const (
 	actionAdd    = "add"
-	actionRemove = "remove"
 	actionChange = "change"
+	actionMove   = "move"
 )
 
 // kernel gives the kernel's name of the device.

@@ -61,7 +61,7 @@ func TestScanWithoutSysfs(t *testing.T) {
 	if _, err := Scan(t.TempDir() + "/none"); err == nil || !strings.Contains(err.Error(), "mount sysfs") {
 		t.Errorf("got %v", err)
 	}
-	tr := newTree(t, t.TempDir())
+	tr := newTree(t, scratch(t))
 	tr.must(os.RemoveAll(tr.at("class/hidraw"))) // the module is not loaded
 	tr.must(os.RemoveAll(tr.at("bus")))
 	if got := tr.scan(); len(got) != 0 {
@@ -183,7 +183,7 @@ func FuzzNode(f *testing.F) {
 	f.Add("S1234", "HID_ID=0005:00000C2E:00000A01\nHID_NAME=x\n", "ff 1", "1900 \x1b[2J")
 	f.Add("\xff\x00", "HID_ID=:::\n=\nHID_UNIQ=00\nHID_ID=1", "", "\u202e\u0085")
 	f.Fuzz(func(t *testing.T, serial, uevent, keys, name string) {
-		tr := newTree(t, t.TempDir(), uhid, uinput)
+		tr := newTree(t, scratch(t), uhid, uinput)
 		tr.must(os.WriteFile(tr.at("/devices/virtual/misc/uhid/0003:0C2E:0B61.0004/uevent"), []byte("HID_UNIQ="+serial+"\n"+uevent), 0o600))
 		tr.must(os.WriteFile(tr.at("/devices/virtual/input/input20/capabilities/key"), []byte(keys), 0o600))
 		tr.must(os.WriteFile(tr.at("/devices/virtual/input/input20/name"), []byte(name), 0o600))

@@ -43,6 +43,27 @@ func newTree(t testing.TB, dir string, texts ...string) *tree {
 	return tr
 }
 
+// inMemory makes a folder, where that can be in memory: disks make the tests slow.
+func inMemory(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "hotplug")
+	if err != nil {
+		dir, err = os.MkdirTemp("", "hotplug")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// scratch is a folder inMemory for one test.
+func scratch(t testing.TB) string {
+	t.Helper()
+	dir := inMemory(t)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 func (tr *tree) must(err error) {
 	tr.Helper()
 	if err != nil {
@@ -459,5 +480,5 @@ func acmPath(port int) string { return fmt.Sprintf("%s/usb1/1-%d", pci, port) }
 
 // lane is everything of the above.
 func lane(t testing.TB) *tree {
-	return newTree(t, t.TempDir(), bus, hub, honeywell, acmAt(2, 2), acmAt(3, 3), ftdi, adapter, cordless, rfcomm, lowEnergy, uhid, uinput, ps2, uarts)
+	return newTree(t, scratch(t), bus, hub, honeywell, acmAt(2, 2), acmAt(3, 3), ftdi, adapter, cordless, rfcomm, lowEnergy, uhid, uinput, ps2, uarts)
 }

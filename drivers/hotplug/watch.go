@@ -37,12 +37,16 @@ type Change struct {
 // before the first look, so that nothing falls between. Where nothing can be
 // listened to, what is there is told all the same before the error is returned.
 func Watch(ctx context.Context, sysfs string, change func(Change)) error {
-	socket, err := Listen()
+	return watch(ctx, sysfs, Listen, change)
+}
+
+func watch(ctx context.Context, sysfs string, listen func() (*Socket, error), change func(Change)) error {
+	socket, err := listen()
 	if err != nil {
 		w := newWatcher(sysfs, change)
 		return errors.Join(err, w.begin())
 	}
-	defer func() { socket.Close() }()
+	defer socket.Close()
 	return Follow(ctx, sysfs, socket, change)
 }
 
@@ -119,13 +123,15 @@ func (w *watcher) event(e Event) error {
 	k := key{e.Subsystem, e.kernel()}
 	switch {
 	case e.Subsystem == USB && isUSBInterface(k.kernel):
-		return w.look(key{USB, path.Base(path.Dir(e.DevPath))}, false)
+		return w.recheck(key{USB, path.Base(path.Dir(e.DevPath))})
 	case !e.matters():
 		return nil
-	case e.Action == actionRemove:
-		return w.gone(k)
+	case e.Action == actionAdd, e.Action == actionChange:
+		return w.look(k, true)
+	case e.Action == actionMove:
+		return w.look(k, false)
 	}
-	return w.look(k, e.Action == actionAdd || e.Action == actionChange)
+	return w.recheck(k)
 }
 
 // moved looks again at every node that was at or below a path. Of those below the
@@ -133,7 +139,7 @@ func (w *watcher) event(e Event) error {
 func (w *watcher) moved(old string) error {
 	for k, n := range w.known {
 		if n.SysPath == old || strings.HasPrefix(n.SysPath, old+"/") {
-			if err := w.look(k, false); err != nil {
+			if err := w.recheck(k); err != nil {
 				return err
 			}
 		}
@@ -141,22 +147,8 @@ func (w *watcher) moved(old string) error {
 	return nil
 }
 
-// gone acts on a removal. If the node is there it was said too late: of one that
-// had the name before. One that was told then is gone, and the event of the new
-// one will come, when that is ready.
-func (w *watcher) gone(k key) error {
-	n, ok, err := Class(w.sysfs, k.subsystem, k.kernel)
-	if err != nil {
-		return err
-	}
-	if !ok || n.instance != w.known[k].instance {
-		w.remove(k)
-	}
-	return nil
-}
-
-// look tells how a node is now. If it is as it was, that is told only if asked
-// for.
+// look tells of a node that has an event of its own. If it is as it was, that is
+// told only if asked for.
 func (w *watcher) look(k key, tell bool) error {
 	n, ok, err := Class(w.sysfs, k.subsystem, k.kernel)
 	switch {
@@ -164,6 +156,25 @@ func (w *watcher) look(k key, tell bool) error {
 		return err
 	case ok:
 		w.found(n, tell)
+	default:
+		w.remove(k)
+	}
+	return nil
+}
+
+// recheck tells what became of a node that was told. Another of its name is left
+// to its own event: that comes when it is ready.
+func (w *watcher) recheck(k key) error {
+	was, known := w.known[k]
+	if !known {
+		return nil
+	}
+	n, ok, err := Class(w.sysfs, k.subsystem, k.kernel)
+	switch {
+	case err != nil:
+		return err
+	case ok && n.instance == was.instance:
+		w.found(n, false)
 	default:
 		w.remove(k)
 	}
