@@ -427,7 +427,7 @@ func TestConfigErrors(t *testing.T) {
 		{[]DeviceConfig{{Name: "a", Role: driver.Scanner}}, "port is missing"},
 		{[]DeviceConfig{{Name: "a", Port: "/dev/ttyS0"}}, `role ""`},
 		{[]DeviceConfig{{Name: "a", Role: "printer", Port: "/dev/ttyS0"}}, "printer"},
-		{[]DeviceConfig{{Name: "a", Role: driver.MSR, Port: "/dev/hidraw0"}}, "no driver for role msr"},
+		{[]DeviceConfig{{Name: "a", Role: driver.Keypad, Port: "/dev/hidraw0"}}, "no driver for role keypad"},
 		{[]DeviceConfig{{Name: "a", Driver: "x", Port: "/dev/ttyS0"}}, "no driver is called"},
 		{[]DeviceConfig{{Name: "a", Role: driver.MSR, Driver: "serial-scanner", Port: "/dev/ttyS0"}}, "for role scanner"},
 		{[]DeviceConfig{{Name: "a", Role: driver.Scanner, Port: "/dev/ttyS0", Line: "fast"}}, "9600-8N1"},

@@ -17,9 +17,12 @@ import (
 func Table() []driver.Driver {
 	return []driver.Driver{
 		card.Serial(),
+		card.IDTECH(),
 		keypad.Serial(),
 		barcode.Serial(),
 		barcode.HIDPOS(),
+		card.HIDMSR(),
+		card.MagTek(),
 	}
 }
 

@@ -42,10 +42,12 @@ type Encrypted struct {
 	Scheme     Scheme
 	Cipher     Cipher
 	KSN        KSN
+	PINKey     bool      // the key is DUKPT's PIN variant where the scheme's own is the data variant
 	Serial     string    // of the reader; "" if it does not tell
-	Tracks     [3]Secret // the ciphertext of tracks 1 to 3; of SecureMagOriginal all in the first
+	Tracks     [3]Secret // the ciphertext of tracks 1 to 3; of SecureMagOriginal all in the first that is there
 	Lengths    [3]int    // how many characters each track had, sentinels included; 0 if the reader does not tell
 	MagnePrint Secret    // of MagneSafe: the ciphertext of the stripe's fingerprint
+	Session    Secret    // the ciphertext of the session id that the host gave the reader, if it did
 }
 
 // Wipe overwrites the ciphertext.
@@ -54,6 +56,7 @@ func (e Encrypted) Wipe() {
 		t.Wipe()
 	}
 	e.MagnePrint.Wipe()
+	e.Session.Wipe()
 }
 
 // ReadEncrypted makes a swipe of a card that the reader encrypted. tracks are

@@ -18,10 +18,19 @@ type Reader struct {
 // with their sentinels, "%...?;...?+...?" or some of them. Control characters
 // around them are ignored, and so is the card sensor's digit that insert readers
 // send. JIS II stands between two DEL. Read wipes the frame, whatever is in it.
-func (r Reader) Read(frame []byte) Swipe {
+func (r Reader) Read(frame []byte) Swipe { return r.ReadStream(frame, [3]bool{}, "") }
+
+// ReadStream is Read for readers that say besides which tracks they could not
+// read, and what they take the card for: see [Reader.ReadFields].
+func (r Reader) ReadStream(frame []byte, failed [3]bool, form string) Swipe {
 	defer clear(frame)
 	tracks, noise := r.split(frame)
-	return r.swipe(tracks, examine(tracks, noise, ""))
+	for i, bad := range failed {
+		if bad && tracks[i].Status == TrackNone {
+			tracks[i].set(nil, CodeReaderError)
+		}
+	}
+	return r.swipe(tracks, examine(tracks, noise, form))
 }
 
 // swipe makes a swipe of what the tracks say.

@@ -53,7 +53,9 @@ type hiddenSwipe struct {
 }
 type careless struct{ b []byte }
 
-func (h hidden) Error() string { return fmt.Sprintf("%v %+v %#v %s %d %x", h.s, h.s, h.s, h.s, h.s, h.s) }
+func (h hidden) Error() string {
+	return fmt.Sprintf("%v %+v %#v %s %d %x", h.s, h.s, h.s, h.s, h.s, h.s)
+}
 
 // shapes are the ways in which somebody may come to hold a secret.
 func shapes() map[string]any {

@@ -1,8 +1,8 @@
-// Package card has the drivers of card readers.
 package card
 
 import (
 	"bytes"
+	"math"
 	"time"
 
 	"posd/drivers/driver"
@@ -31,7 +31,8 @@ func Serial() driver.Driver {
 			if err != nil {
 				return nil, err
 			}
-			return &cardDecoder{framer: msr.Framer{Gap: gap}, reader: msr.Reader{Rules: rules, LRC: lrc}}, nil
+			text := textReader{secure: secureMag{reader: msr.Reader{Rules: rules}, cipher: msr.TDES}, lrc: lrc}
+			return &cardDecoder{framer: msr.Framer{Gap: gap}, text: text}, nil
 		},
 	}
 }
@@ -41,11 +42,11 @@ func Serial() driver.Driver {
 // track has stands behind it; or one track follows another, where the first has
 // lost its start.
 func beginsAsTrack(reads []driver.Read) bool {
-	var all []byte
-	for _, r := range reads {
-		all = append(all, r.Data...)
-	}
+	all := beginning(reads, math.MaxInt)
 	defer clear(all)
+	if len(all) > 2 && all[0] == secureSTX && all[2] <= maxSecure>>8 {
+		return false // an encrypting reader of ID TECH's
+	}
 	text := bytes.TrimLeftFunc(all, func(c rune) bool { return c <= ' ' })
 	if len(text) > 1 && (text[0] == '0' || text[0] == '1') {
 		text = text[1:]
@@ -57,28 +58,17 @@ func beginsAsTrack(reads []driver.Read) bool {
 // cardDecoder decodes a stream of swipes.
 type cardDecoder struct {
 	framer msr.Framer
-	reader msr.Reader
+	text   textReader
 	last   time.Time
 }
 
 func (d *cardDecoder) Decode(r driver.Read, emit driver.Emit) {
-	d.framer.Push(r.Data, r.At, d.take(r.At, emit))
+	d.framer.Push(r.Data, r.At, d.text.take(r.At, emit))
 	d.last = r.At
 }
 
 func (d *cardDecoder) Deadline() time.Time { return d.framer.Deadline() }
 
 func (d *cardDecoder) Expire(now time.Time, emit driver.Emit) {
-	d.framer.Expire(now, d.take(d.last, emit))
-}
-
-// take makes readings of frames.
-func (d *cardDecoder) take(at time.Time, emit driver.Emit) func([]byte, *msr.FrameError) {
-	return func(frame []byte, err *msr.FrameError) {
-		if err != nil {
-			emit(driver.Failure(at, err.Code, err.Reason))
-			return
-		}
-		emit(driver.Reading{Type: driver.Swipe, At: at, Swipe: d.reader.Read(frame)})
-	}
+	d.framer.Expire(now, d.text.take(d.last, emit))
 }
