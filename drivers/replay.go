@@ -85,9 +85,8 @@ type player struct {
 
 func newPlayer(rec recording.Recording) (p player, err error) {
 	p.attributes = attributesOf(rec)
-	if p.settings, p.rules, err = splitSettings(rec.Settings); err == nil {
-		p.reads, err = readsOf(rec)
-	}
+	p.reads = readsOf(rec)
+	p.settings, p.rules, err = splitSettings(rec.Settings)
 	return p, err
 }
 
@@ -180,17 +179,18 @@ func (o *Outcome) take(r driver.Reading) {
 // origin is when recordings begin.
 func origin() time.Time { return time.Unix(0, 0).UTC() }
 
-func readsOf(rec recording.Recording) ([]driver.Read, error) {
-	if rec.Transport == recording.Evdev {
-		return nil, errors.New("no driver reads evdev")
-	}
-	var reads []driver.Read
+// readsOf gives what a device sent. An entry of evdev is a read of one event.
+func readsOf(rec recording.Recording) (reads []driver.Read) {
 	for _, e := range rec.Entries {
+		data := e.Data
+		if rec.Transport == recording.Evdev {
+			data = e.Event.Append(nil)
+		}
 		if !e.ToDevice {
-			reads = append(reads, driver.Read{At: origin().Add(e.At), Data: e.Data})
+			reads = append(reads, driver.Read{At: origin().Add(e.At), Data: data})
 		}
 	}
-	return reads, nil
+	return reads
 }
 
 // splitSettings parts the settings of the device from the rules of the shop.

@@ -229,7 +229,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, []string{"hid-msr", "hid-pos-scanner", "idtech-msr", "magtek-msr", "serial-keypad", "serial-msr", "serial-scanner"}) {
+	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, []string{"hid-msr", "hid-pos-scanner", "idtech-msr", "keyboard-msr", "magtek-msr", "serial-keypad", "serial-msr", "serial-scanner"}) {
 		t.Errorf("drivers: %v", got)
 	}
 }

@@ -23,6 +23,7 @@ func Table() []driver.Driver {
 		barcode.HIDPOS(),
 		card.HIDMSR(),
 		card.MagTek(),
+		card.Keyboard(),
 	}
 }
 

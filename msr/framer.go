@@ -15,6 +15,7 @@ const (
 	CodeTooLong    = "too-long"   // no end in sight
 	CodeLineError  = "line-error" // a NUL, as a break or a wrong speed gives
 	CodeIncomplete = "incomplete" // it broke off
+	CodeLost       = "lost"       // the host lost some of it
 )
 
 // FrameError says why what a reader sent makes no frame. It repeats nothing of
@@ -26,6 +27,7 @@ func (e *FrameError) Error() string { return e.Code + ": " + e.Reason }
 var (
 	errTooLong    = FrameError{CodeTooLong, "the reader sent more than a card holds without an end: check the speed of the line and the driver"}
 	errLine       = FrameError{CodeLineError, "the line is disturbed: check the plug and the speed of the line"}
+	errLost       = FrameError{CodeLost, "the host was too slow and lost some of what the reader sent: swipe the card again"}
 	errIncomplete = FrameError{CodeIncomplete, "the reader stopped in the middle of a card: check the plug and swipe again"}
 )
 
@@ -50,6 +52,10 @@ type Framer struct {
 	// ends when nothing has come for this long after the end of a line. Zero
 	// is for all others.
 	Gap time.Duration
+	// Silence is for readers that send nothing behind a card: the frame ends
+	// when nothing has come for this long. Zero is for all others, of which half
+	// a frame is an error.
+	Silence time.Duration
 
 	buf  [maxFrame]byte
 	n    int
@@ -82,18 +88,20 @@ func (f *Framer) Deadline() time.Time {
 		return time.Time{}
 	case f.lineEnded():
 		return f.last.Add(f.Gap)
+	case f.Silence > 0:
+		return f.last.Add(f.Silence)
 	}
 	return f.last.Add(frameTimeout)
 }
 
-// Expire ends what has waited until its deadline: with a Gap, lines are a frame;
-// half a frame is an error.
+// Expire ends what has waited until its deadline: with a Gap, lines are a frame,
+// and with Silence all is; else half a frame is an error.
 func (f *Framer) Expire(now time.Time, emit func(frame []byte, err *FrameError)) {
 	deadline := f.Deadline()
 	if deadline.IsZero() || now.Before(deadline) {
 		return
 	}
-	if f.lineEnded() {
+	if f.lineEnded() || f.Silence > 0 && f.n > 0 {
 		f.finish(emit)
 		return
 	}
@@ -101,6 +109,14 @@ func (f *Framer) Expire(now time.Time, emit func(frame []byte, err *FrameError))
 		f.fail(errIncomplete, emit)
 	}
 	f.reset()
+}
+
+// Lose says that some of what the reader sent until now was lost. What has begun
+// is dropped up to its end: it may look whole, and not be.
+func (f *Framer) Lose(now time.Time, emit func(frame []byte, err *FrameError)) {
+	f.Expire(now, emit)
+	f.fail(errLost, emit)
+	f.last = now
 }
 
 // lineEnded reports whether a frame of lines may be complete.

@@ -20,7 +20,7 @@ func Serial() driver.Driver {
 			{Key: "gap", Values: "time span", Doc: "silence that ends a swipe, for readers that send each track in a line of its own"},
 		}, driver.SignalSettings()...),
 		Claim:   func(a driver.Attributes) bool { return a.Transport == driver.TTY },
-		Fits:    beginsAsTrack,
+		Fits:    sendsTracks,
 		Signals: driver.LineSignals,
 		Open: func(_ driver.Attributes, s driver.Settings, rules tid.Rules) (driver.Decoder, error) {
 			lrc, err := s.Flag("lrc")
@@ -37,17 +37,23 @@ func Serial() driver.Driver {
 	}
 }
 
-// beginsAsTrack reports whether reads look like tracks: the first printable
-// character, but for the digit of a card sensor, is a start sentinel, and what a
-// track has stands behind it; or one track follows another, where the first has
-// lost its start.
-func beginsAsTrack(reads []driver.Read) bool {
+// sendsTracks reports whether reads look like tracks, and not like what an
+// encrypting reader of ID TECH's sends.
+func sendsTracks(reads []driver.Read) bool {
 	all := beginning(reads, math.MaxInt)
 	defer clear(all)
 	if len(all) > 2 && all[0] == secureSTX && all[2] <= maxSecure>>8 {
-		return false // an encrypting reader of ID TECH's
+		return false
 	}
-	text := bytes.TrimLeftFunc(all, func(c rune) bool { return c <= ' ' })
+	return looksLikeTracks(all)
+}
+
+// looksLikeTracks reports whether the first printable character of a text, but
+// for the digit of a card sensor, is a start sentinel, and what a track has
+// stands behind it; or one track follows another, where the first has lost its
+// start.
+func looksLikeTracks(text []byte) bool {
+	text = bytes.TrimLeftFunc(text, func(c rune) bool { return c <= ' ' })
 	if len(text) > 1 && (text[0] == '0' || text[0] == '1') {
 		text = text[1:]
 	}
