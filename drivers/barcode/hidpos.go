@@ -12,119 +12,133 @@ import (
 	"posd/tid"
 )
 
-// The usages of bar code scanners (HID Point of Sale Usage Tables 1.02).
-const (
-	usageScanner    = hid.Usage(0x8c<<16 | 0x02)
-	usageScanned    = hid.Usage(0x8c<<16 | 0x12) // Scanned Data Report
-	usageAIM1       = hid.Usage(0x8c<<16 | 0xfb)
-	usageAIM2       = hid.Usage(0x8c<<16 | 0xfc)
-	usageAIM3       = hid.Usage(0x8c<<16 | 0xfd)
-	usageData       = hid.Usage(0x8c<<16 | 0xfe)
-	usageContinued  = hid.Usage(0x8c<<16 | 0xff)
-	usageByteCount  = hid.Usage(0x01<<16 | 0x3b)
-	menuReply       = "]X0" // Honeywell: what a scanner answers to a menu command
-	continuedExpiry = time.Second
-)
-
 // HIDPOS reads scanners in HID POS mode.
 func HIDPOS() driver.Driver {
 	return driver.Driver{
 		Name: "hid-pos-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.HIDRaw},
 		Doc: "bar code scanners in HID POS mode (usage page 8C), on hidraw",
-		Claim: func(a driver.Attributes) bool {
-			_, err := layoutOf(a)
-			return err == nil
+		Mode: "Scan the programming code of the USB interface that the scanner's manual calls HID POS: Honeywell \"USB HID Bar Code Scanner\" (TERMID131), " +
+			"Zebra \"USB HID POS\", Datalogic and Newland \"HID-POS\".",
+		Beep: "the scanner; the host with beep = \"host\", where the report descriptor has the beeper (usages 8C:85 and 86: Honeywell): switch the scanner's own good-read beep off then",
+		Settings: []driver.Setting{
+			{Key: "beep", Values: "scanner, host", Default: "scanner", Doc: "who gives the signal of a good read"},
 		},
-		Open: openHIDPOS,
+		Claim:   isHIDPOS,
+		Adopt:   isHIDPOS,
+		Open:    openHIDPOS,
+		Signals: posSignals,
 	}
 }
 
-// posLayout is where things are in the Scanned Data Report.
-type posLayout struct {
-	descriptor hid.Descriptor
-	report     uint8
-	aim        [3]hid.Slot
-	data       hid.Slot
-	count      hid.Slot // Count 0: the report has none
-	continued  hid.Slot // Count 0: labels fit into one report
+func isHIDPOS(a driver.Attributes) bool {
+	_, err := layoutOf(a)
+	return err == nil
 }
 
-func layoutOf(a driver.Attributes) (posLayout, error) {
-	var l posLayout
-	if len(a.Descriptor) == 0 {
-		return l, errors.New("it has no HID report descriptor")
-	}
-	var err error
-	if l.descriptor, err = hid.Parse(a.Descriptor); err != nil {
-		return l, err
-	}
-	if !l.descriptor.Application(usageScanner) {
-		return l, errors.New("its report descriptor has no bar code scanner (usage 8C:02): is it in HID POS mode?")
-	}
-	return l, l.find()
-}
+// What scanners of Honeywell, first Hand Held Products, take: in a feature report
+// where labels are to go (1: to HID POS, where the scanner has another interface
+// too), and in an output report the commands of its menu, which are answered as
+// labels.
+const (
+	reportRedirect = 0xfe
+	reportMenu     = 0xfd
+)
 
-// find looks for the report's parts. Some makes leave the Scanned Data
-// collection out.
-func (l *posLayout) find() error {
-	within := usageScanned
-	var ok bool
-	if l.data, ok = l.descriptor.Input(within, usageData); !ok {
-		within = usageScanner
-		l.data, ok = l.descriptor.Input(within, usageData)
-	}
-	if !ok || l.data.Size != 8 || l.data.Offset%8 != 0 {
-		return errors.New("its report descriptor has no decoded data (usage 8C:FE) in bytes")
-	}
-	l.report = l.data.Report
-	for i, usage := range []hid.Usage{usageAIM1, usageAIM2, usageAIM3} {
-		l.aim[i] = l.part(within, usage)
-	}
-	l.count = l.part(within, usageByteCount)
-	l.continued = l.part(within, usageContinued)
-	return nil
-}
-
-// part finds a usage in the report that holds the data.
-func (l *posLayout) part(within, usage hid.Usage) hid.Slot {
-	s, ok := l.descriptor.Input(within, usage)
-	if !ok || s.Report != l.report {
-		return hid.Slot{}
-	}
-	return s
-}
+const (
+	continuedExpiry = time.Second
+	joinExpiry      = 100 * time.Millisecond // nothing but a full report says that the next one goes on
+)
 
 // posDecoder decodes Scanned Data Reports.
 type posDecoder struct {
 	posLayout
-	label []byte // AIM identifier and data of the reports so far
-	last  time.Time
-	more  bool
-	skip  bool // the label is too long: dropped up to its last report
+	menu     bool   // it answers commands
+	redirect []byte // the feature report to be sent first
+	label    []byte // AIM identifier and data of the reports so far
+	last     time.Time
+	more     bool
+	skip     bool // the label is too long: dropped up to its last report
 }
 
-func openHIDPOS(a driver.Attributes, _ driver.Settings, _ tid.Rules) (driver.Decoder, error) {
+func openHIDPOS(a driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Decoder, error) {
 	l, err := layoutOf(a)
 	if err != nil {
 		return nil, fmt.Errorf("read HID device: %w", err)
 	}
-	return &posDecoder{posLayout: l}, nil
+	if _, _, err := posSignals(a, s); err != nil {
+		return nil, err
+	}
+	d := &posDecoder{posLayout: l, menu: l.descriptor.Length(hid.Output, reportMenu) > 0, label: make([]byte, 0, scanner.MaxFrame)}
+	if n := l.descriptor.Length(hid.Feature, reportRedirect); n > 0 {
+		d.redirect = make([]byte, 1+n)
+		d.redirect[0], d.redirect[1] = reportRedirect, 1
+	}
+	return d, nil
+}
+
+// posSignals gives the reports that sound the scanner's beeper. Without a
+// descriptor, the settings alone are checked.
+func posSignals(a driver.Attributes, s driver.Settings) (kept, refused []driver.Command, err error) {
+	switch s.Get("beep") {
+	case "", "scanner":
+		return nil, nil, nil
+	case "host":
+	default:
+		return nil, nil, driver.Bad("beep", errors.New("it is neither scanner nor host"))
+	}
+	if len(a.Descriptor) == 0 {
+		return nil, nil, nil
+	}
+	d, err := hid.Parse(a.Descriptor)
+	if err != nil {
+		return nil, nil, err
+	}
+	good, okGood := d.Find(hid.Output, 0, usageGoodBeep)
+	bad, okBad := d.Find(hid.Output, 0, usageErrorBeep)
+	if !okGood || !okBad {
+		return nil, nil, driver.Bad("beep", errors.New("the scanner's report descriptor has no beeper (usages 8C:85 and 86): leave the beep to the scanner"))
+	}
+	return flag(d, good), flag(d, bad), nil
+}
+
+// flag gives the output report in which nothing but one flag is set.
+func flag(d hid.Descriptor, at hid.Slot) []driver.Command {
+	report := make([]byte, 1+d.Length(hid.Output, at.Report))
+	report[0] = at.Report
+	report[1+at.Offset/8] = 1 << (at.Offset % 8)
+	return []driver.Command{{Data: report}}
+}
+
+// Commands gives what is to be said first.
+func (d *posDecoder) Commands() []driver.Command {
+	if d.redirect == nil {
+		return nil
+	}
+	first := []driver.Command{{Feature: true, Data: d.redirect}}
+	d.redirect = nil
+	return first
 }
 
 func (d *posDecoder) Deadline() time.Time {
-	if !d.more {
+	switch {
+	case !d.more:
 		return time.Time{}
+	case d.continued.Count == 0:
+		return d.last.Add(joinExpiry)
 	}
 	return d.last.Add(continuedExpiry)
 }
 
 func (d *posDecoder) Expire(now time.Time, emit driver.Emit) {
-	if !d.more || now.Before(d.Deadline()) {
+	switch {
+	case !d.more || now.Before(d.Deadline()):
 		return
+	case d.continued.Count > 0:
+		emit(driver.Failure(d.last, "incomplete", "the rest of a label in several reports did not come"))
+	case !d.skip:
+		d.whole(d.label, emit)
 	}
-	at := d.last
 	d.reset()
-	emit(driver.Failure(at, "incomplete", "the rest of a label in several reports did not come"))
 }
 
 func (d *posDecoder) reset() { d.label, d.more, d.skip = d.label[:0], false, false }
@@ -134,29 +148,28 @@ func (d *posDecoder) Decode(r driver.Read, emit driver.Emit) {
 	if id != d.report {
 		return // status and the like
 	}
-	aim, text, err := d.parts(data)
+	part, err := d.read(data)
 	if err != nil {
 		d.reset()
 		emit(driver.Failure(r.At, "report", err.Error()))
 		return
 	}
-	if !d.more {
-		d.label = append(d.label[:0], aim...)
+	if !d.more && part.aim[0] != 0 {
+		d.label = append(d.label, part.aim[:]...)
 	}
-	d.last = r.At
-	more, _ := d.continued.Value(data, 0)
-	d.more = more != 0
-	d.add(text, emit)
+	d.last, d.more = r.At, part.more
+	d.add(part.text, emit)
 }
 
 // add appends the text of a report, and gives the label when it is whole.
 func (d *posDecoder) add(text []byte, emit driver.Emit) {
-	if !d.skip {
-		d.label = append(d.label, text...)
-	}
-	if len(d.label) > scanner.MaxFrame {
+	switch {
+	case d.skip:
+	case len(d.label)+len(text) > scanner.MaxFrame:
 		d.skip, d.label = true, d.label[:0]
 		emit(driver.Failure(d.last, scanner.CodeTooLong, "8 KiB came without the end of the label"))
+	default:
+		d.label = append(d.label, text...)
 	}
 	if d.more {
 		return
@@ -172,7 +185,7 @@ func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 	switch {
 	case len(b) == 0:
 		emit(driver.Failure(d.last, scanner.CodeEmpty, "the report holds no data"))
-	case bytes.HasPrefix(b, []byte(menuReply)):
+	case d.menu && isMenuReply(b):
 	case bytes.IndexByte(b, 0) >= 0:
 		emit(driver.Failure(d.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says"))
 	default:
@@ -180,38 +193,8 @@ func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 	}
 }
 
-// parts gives the AIM identifier and the text of a report.
-func (d *posDecoder) parts(data []byte) (aim, text []byte, err error) {
-	text = d.data.Bytes(data)
-	if text == nil {
-		return nil, nil, fmt.Errorf("a report of %d bytes ends before its data: it is shorter than its descriptor says", len(data))
-	}
-	shift, aim := d.identifier(data, text)
-	text = text[min(shift, len(text)):]
-	if d.count.Count == 0 {
-		return aim, bytes.TrimRight(text, "\x00"), nil
-	}
-	n, ok := d.count.Value(data, 0)
-	if !ok || n > uint32(len(text)) {
-		return nil, nil, fmt.Errorf("a report says that it holds %d bytes, and has room for %d", n, len(text))
-	}
-	return aim, bytes.TrimRight(text[:n], "\x00"), nil
-}
-
-// identifier gives the AIM identifier, if there is one. Some makes send it, and
-// the data behind it, a byte later than their descriptor says: the "]" tells.
-func (d *posDecoder) identifier(data, text []byte) (shift int, aim []byte) {
-	var id [3]byte
-	for i, slot := range d.aim {
-		if v, ok := slot.Value(data, 0); ok {
-			id[i] = byte(v)
-		}
-	}
-	switch {
-	case id[0] == ']':
-		return 0, id[:]
-	case id[1] == ']' && len(text) > 0:
-		return 1, []byte{']', id[2], text[0]}
-	}
-	return 0, nil
+// isMenuReply reports whether a label is what a scanner says to a command: the
+// text under ]X0, and whether the command was understood under ]Z6.
+func isMenuReply(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("]X0")) || bytes.HasPrefix(b, []byte("]Z6"))
 }
