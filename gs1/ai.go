@@ -1,209 +1,136 @@
 package gs1
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strings"
+import "strings"
+
+//go:generate go run ./internal/gentable table_gen.go
+
+// definition is what the GS1 Barcode Syntax Dictionary says of an application
+// identifier (AI), or of a range of them.
+type definition struct {
+	from, to   string
+	flags      flags
+	parts      []component
+	req        string // AIs one of which must stand beside it: "01+21,35nn"; groups parted by ";" must all be met
+	ex         string // AIs none of which may
+	qualifiers string // of a key of a Digital Link, in order: "22,10,21|235"
+	title      string
+}
+
+type flags uint8
+
+const (
+	predefined flags = 1 << iota // of a length that its first two digits tell: no FNC1 is needed after it
+	attribute                    // may stand in the query of a Digital Link
+	key                          // may be the primary key of a Digital Link
 )
 
-// aiLength is the length of the AIs that start with two digits; 0 if none do
-// (GS1 General Specifications 7.8.1 and figure 3.2-1).
-func aiLength(two string) int {
-	switch two {
-	case "23", "24", "25", "40", "41", "42", "71":
-		return 3
-	case "31", "32", "33", "34", "35", "36", "39", "43", "70", "72", "80", "81", "82":
-		return 4
-	case "00", "01", "02", "03", "04", "30", "37":
-		return 2
-	}
-	if two[0] == '1' || two[0] == '9' || two == "20" || two == "21" || two == "22" {
-		return 2
-	}
-	return 0
+// component is one part of an AI's data.
+type component struct {
+	set         byte // N digits, X 82 characters, Y 39 of them, Z those of base64url
+	least, most uint8
+	optional    bool // may be left out, with all that follow it
+	lint        lint
 }
 
-// predefined is the length of the data of an AI that needs no FNC1 after it; 0
-// if it needs one (GS1 General Specifications figure 7.8.5-2). It goes by the
-// first two digits, for AIs still to be given out too.
-func predefined(ai string) int {
-	switch ai[:2] {
-	case "00":
-		return 18
-	case "01", "02", "03":
-		return 14
-	case "04":
-		return 16
-	case "11", "12", "13", "14", "15", "16", "17", "18", "19":
-		return 6
-	case "20":
-		return 2
-	case "31", "32", "33", "34", "35", "36":
-		return 6
-	case "41":
-		return 13
-	}
-	return 0
+// prefix is what the first two digits of an AI tell.
+type prefix struct {
+	length     uint8 // of the AI; 0 if no AI begins like it
+	predefined uint8 // length of its data; 0 if FNC1 ends it
+	first      uint8 // of the definitions that begin like it
+	count      uint8
 }
 
-// definition is what the table says of an AI, or of a range of AIs.
-type definition struct {
-	from, to string
-	spec     string // components as the GS1 Barcode Syntax Dictionary writes them
-	title    string
+// prefixOf gives what the first two characters of s tell.
+func prefixOf(s string) (p prefix) {
+	if len(s) >= 2 && isDigit(s[0]) && isDigit(s[1]) {
+		p = prefixes[int(s[0]-'0')*10+int(s[1]-'0')]
+	}
+	return p
 }
 
-// lookup gives what is known of an AI: nothing, if its spec is empty.
-func lookup(ai string) definition {
-	i, found := slices.BinarySearchFunc(definitions[:], ai, func(d definition, ai string) int { return cmp.Compare(d.from, ai) })
-	if !found {
-		i--
+// lookup gives the definition of an AI, nil if GS1 has given out no such AI.
+func lookup(ai string) *definition {
+	p := prefixOf(ai)
+	for i := int(p.first); i < int(p.first)+int(p.count); i++ {
+		if d := &definitions[i]; len(d.from) == len(ai) && d.from <= ai && ai <= d.to {
+			return d
+		}
 	}
-	if i < 0 || definitions[i].to < ai || len(definitions[i].from) != len(ai) {
-		return definition{}
-	}
-	return definitions[i]
+	return nil
 }
 
-// check holds a value against the components of its definition: type N
-// (digits) or X (any of the 82 characters of ISO/IEC 646 that GS1 allows), its
-// length, and a rule for what it says. Components in brackets may be left out.
-// The error is an *ElementError or a wrapped *CheckDigitError.
-func (d definition) check(ai, value string) error {
-	if d.spec == "" {
-		return checkUnknown(ai, value)
+func (d *definition) has(f flags) bool { return d != nil && d.flags&f != 0 }
+
+// check holds a value against a definition, component by component. at is
+// where the value begins in the label. It is nil if the value is good.
+func (d *definition) check(ai, value string, at int) *ElementError {
+	if d == nil {
+		return &ElementError{AI: ai, At: at - len(ai), Reason: "GS1 has given out no such AI"}
 	}
-	for spec := d.spec; spec != ""; {
-		var component string
-		component, spec, _ = strings.Cut(spec, " ")
-		if component[0] == '[' && value == "" {
+	rest := value
+	for i := range d.parts {
+		c := &d.parts[i]
+		if rest == "" && c.optional {
 			return nil
 		}
-		n, reason := checkComponent(component, value)
-		if reason == wrongCheckDigit {
-			return fmt.Errorf("AI (%s): %w", ai, VerifyCheckDigit(value[:n]))
+		n := min(len(rest), int(c.most))
+		if n < int(c.least) {
+			return &ElementError{AI: ai, At: at + len(value), Reason: "its data is too short"}
 		}
-		if reason != "" {
-			return &ElementError{ai, reason}
+		if err := c.check(ai, rest[:n], at+len(value)-len(rest)); err != nil {
+			return err
 		}
-		value = value[n:]
+		rest = rest[n:]
 	}
-	if value != "" {
-		return &ElementError{ai, "its data is too long; FNC1 (GS) may be missing after it"}
+	if rest != "" {
+		return &ElementError{AI: ai, At: at + len(value) - len(rest), Reason: "its data is too long; FNC1 (GS) may be missing after it"}
 	}
 	return nil
 }
 
-// checkUnknown holds what every AI has to hold: its predefined length, or 1 to
-// 90 characters.
-func checkUnknown(ai, value string) error {
-	if n := predefined(ai); n > 0 && len(value) != n {
-		return &ElementError{ai, fmt.Sprintf("its data has %d characters, not %d", len(value), n)}
+func (c *component) check(ai, data string, at int) *ElementError {
+	if pos, reason := checkSet(c.set, data); reason != "" {
+		return &ElementError{AI: ai, At: at + pos, Reason: reason}
 	}
-	if value == "" || len(value) > 90 {
-		return &ElementError{ai, fmt.Sprintf("its data has %d characters, not 1 to 90", len(value))}
+	if c.lint&lintCsum != 0 {
+		if wrong, ok := VerifyCheckDigit(data).(*CheckDigitError); ok {
+			return &ElementError{AI: ai, At: at + len(data) - 1, Reason: wrong.Error(), Err: wrong}
+		}
+	}
+	if pos, reason := c.lint.check(data); reason != "" {
+		return &ElementError{AI: ai, At: at + pos, Reason: reason}
 	}
 	return nil
 }
 
-// checkComponent holds what value starts with against a component. It gives the
-// length of that, and what is wrong.
-func checkComponent(component, value string) (n int, reason string) {
-	format, rule, _ := strings.Cut(component, ",")
-	format = strings.Trim(format, "[]")
-	n, variable := componentLength(format[1:])
-	if variable && value != "" {
-		n = min(n, len(value))
+// Personal reports whether an AI is that of a person: the number of who gives
+// or gets a service (GSRN, 8017 and 8018, with 8019), names, birth and other
+// data of patients (7241 to 7259), and names, addresses and telephone numbers
+// of parcels (4300 to 4319).
+func Personal(ai string) bool {
+	switch ai {
+	case "8017", "8018", "8019":
+		return true
 	}
-	if len(value) < n {
-		return 0, "its data is too short"
-	}
-	if reason := checkCharset(format[0], value[:n]); reason != "" {
-		return 0, reason
-	}
-	return n, checkRule(rule, value[:n])
+	return len(ai) == 4 && (ai >= "7241" && ai <= "7259" || ai >= "4300" && ai <= "4319")
 }
 
-// componentLength reads "14" or "..20".
-func componentLength(s string) (n int, variable bool) {
-	digits, variable := strings.CutPrefix(s, "..")
-	return number(digits), variable
+// Thing reports whether the data of an AI is a number that GS1's rules give to
+// a thing or place: its keys, and what tells things of one key apart (batch,
+// serial number and the like, and the IMEI of a telephone, which has the check
+// digit of a card's number).
+func Thing(ai string) bool {
+	switch ai {
+	case "10", "21", "22", "235", "254", "7040", "8011", "8040", "8041", "8042", "8043":
+		return true
+	}
+	d := lookup(ai)
+	return !Personal(ai) && d != nil && (d.has(key) || d.parts[0].lint&lintCsum != 0)
 }
 
-func number(digits string) int {
-	n := 0
-	for i := range len(digits) {
-		n = n*10 + int(digits[i]-'0')
-	}
-	return n
-}
-
-// cset82 is GS1 AI encodable character set 82 without digits and letters (GS1
-// General Specifications figure 7.11-1).
-const cset82 = `!"%&'()*+,-./:;<=>?_`
-
-func checkCharset(set byte, value string) (reason string) {
-	for i := range len(value) {
-		c := value[i]
-		if isDigit(c) {
-			continue
-		}
-		if set == 'N' {
-			return "its data may only be digits there"
-		}
-		if letter := c | 0x20; (letter < 'a' || letter > 'z') && strings.IndexByte(cset82, c) < 0 {
-			return "its data holds a character that GS1 does not allow"
-		}
-	}
-	return ""
-}
-
-// The reasons that checkRule gives.
-const (
-	wrongCheckDigit = "its check digit is wrong"
-	wrongDate       = "its date is none of the calendar"
-	wrongTime       = "its time is none of the clock"
-)
-
-func checkRule(rule, value string) (reason string) {
-	switch rule {
-	case "csum":
-		if VerifyCheckDigit(value) != nil {
-			return wrongCheckDigit
-		}
-	case "yymmdd", "yymmd0":
-		if !isDate(value, rule == "yymmd0") {
-			return wrongDate
-		}
-	case "hh":
-		if number(value) > 23 {
-			return wrongTime
-		}
-	case "mi", "ss":
-		if number(value) > 59 {
-			return wrongTime
-		}
-	}
-	return ""
-}
-
-// isDate reports whether YYMMDD is a date. Day 00 is the last of the month,
-// where it is allowed.
-func isDate(value string, day0 bool) bool {
-	month, day := number(value[2:4]), number(value[4:])
-	if month < 1 || month > 12 || day == 0 {
-		return month >= 1 && month <= 12 && day0
-	}
-	days := 31
-	switch month {
-	case 4, 6, 9, 11:
-		days = 30
-	case 2:
-		days = 28
-		if number(value[:2])%4 == 0 { // the years that two digits can mean hold no exception
-			days = 29
-		}
-	}
-	return day <= days
+// matches reports whether an AI is the one of a pattern such as 01 or 310n, n
+// being any digit.
+func matches(pattern, ai string) bool {
+	digits := strings.TrimRight(pattern, "n")
+	return len(pattern) == len(ai) && strings.HasPrefix(ai, digits)
 }

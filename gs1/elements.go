@@ -1,8 +1,8 @@
 package gs1
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,43 +13,67 @@ const GS = "\x1d"
 // Element is one application identifier with its data.
 type Element struct {
 	AI    string `json:"ai"`    // 2 to 4 digits
-	Title string `json:"title"` // data title of the General Specifications; empty for an AI that this package does not name
+	Title string `json:"title"` // data title of the General Specifications; empty for an AI that GS1 has not given out
 	Value string `json:"value"`
+	At    int    `json:"at"` // where the AI begins, in bytes from the label's beginning
 }
 
-// ElementError is an element string that cannot be read, or one that breaks the
-// format of one of its AIs.
+// ElementError is what is wrong with a label that holds elements.
 type ElementError struct {
-	AI     string // empty if no AI could be read
-	Reason string // a clause about the element's data, or about the whole string
+	AI     string // empty if it is about no AI that could be read
+	At     int    // the byte from which on the label is wrong; -1 if it is empty
+	Reason string // a clause about the element's data, or about the whole label
+	Err    error  // a *CheckDigitError, or nil
 }
 
 func (e *ElementError) Error() string {
-	if e.AI == "" {
+	switch {
+	case e.At < 0:
 		return e.Reason
+	case e.AI == "":
+		return "byte " + strconv.Itoa(e.At) + ": " + e.Reason
 	}
-	return "AI (" + e.AI + "): " + e.Reason
+	return "AI (" + e.AI + "), byte " + strconv.Itoa(e.At) + ": " + e.Reason
 }
+
+func (e *ElementError) Unwrap() error { return e.Err }
 
 // ParseElements reads an element string as scanners send it, without its
 // symbology identifier (GS1 General Specifications 7.8): AIs of predefined
 // length stand against what follows, the others end with GS. A first GS is
-// passed over, and so is one after an AI of predefined length.
+// passed over, and so is one after an AI of predefined length. Then it holds
+// the elements against each other (CheckPairs).
 //
 // Every element that can be told apart is given, also beside an error. The
-// error is an *ElementError or a wrapped *CheckDigitError of the first that is
-// bad.
-// An AI that is in no table, but whose length its first digits tell, is given
-// without a title.
+// error is an *ElementError, of the first element that is bad.
 func ParseElements(s string) ([]Element, error) {
-	return parse(strings.TrimPrefix(s, GS), nextRaw)
+	return checked(AppendElements(nil, s, 0))
 }
 
-// ParseBracketed reads an element string in its human readable form, each AI
-// in parentheses: (01)09506000134352(10)ABC. A value may hold parentheses
-// itself, if what they enclose could not be an AI. Errors are as in
-// ParseElements.
-func ParseBracketed(s string) ([]Element, error) { return parse(s, nextBracketed) }
+// ParseBracketed reads elements in their human readable form, each AI in
+// parentheses: (01)09506000134352(10)ABC. A value may hold parentheses itself,
+// if what they enclose could not be an AI. Else it is as ParseElements.
+func ParseBracketed(s string) ([]Element, error) {
+	return checked(appendElements(nil, s, 0, nextBracketed))
+}
+
+func checked(elements []Element, err error) ([]Element, error) {
+	if err == nil {
+		err = CheckPairs(elements)
+	}
+	return elements, err
+}
+
+// AppendElements reads an element string as ParseElements does, without holding
+// its elements against each other, and appends them to dst: the carriers of one
+// label are read one after the other into one slice. at is where the string
+// begins in the label. Without an error it allocates nothing but what dst lacks.
+func AppendElements(dst []Element, s string, at int) ([]Element, error) {
+	if strings.HasPrefix(s, GS) {
+		s, at = s[len(GS):], at+len(GS)
+	}
+	return appendElements(dst, s, at, nextRaw)
+}
 
 // FormatElements gives the element string that ParseElements reads.
 func FormatElements(elements []Element) string {
@@ -57,9 +81,18 @@ func FormatElements(elements []Element) string {
 	for i, e := range elements {
 		b.WriteString(e.AI)
 		b.WriteString(e.Value)
-		if i+1 < len(elements) && predefined(e.AI) == 0 {
+		if i+1 < len(elements) && prefixOf(e.AI).predefined == 0 {
 			b.WriteString(GS)
 		}
+	}
+	return b.String()
+}
+
+// FormatBracketed gives the human readable form that ParseBracketed reads.
+func FormatBracketed(elements []Element) string {
+	var b strings.Builder
+	for _, e := range elements {
+		b.WriteString("(" + e.AI + ")" + e.Value)
 	}
 	return b.String()
 }
@@ -77,54 +110,76 @@ func HasCoupon(elements []Element) bool {
 	})
 }
 
-// cut takes the first element off s.
-type cut func(s string) (e Element, rest string, err error)
+// cut takes the first element off s: n bytes of it.
+type cut func(s string) (e Element, n int, reason string)
 
-func parse(s string, next cut) ([]Element, error) {
+func appendElements(dst []Element, s string, at int, next cut) ([]Element, error) {
 	if s == "" {
-		return nil, &ElementError{Reason: "the element string is empty"}
+		return dst, &ElementError{At: -1, Reason: "there are no elements in it"}
 	}
-	elements := make([]Element, 0, 4)
-	var first error
+	var first *ElementError
 	for s != "" {
-		e, rest, err := next(s)
-		if err != nil {
+		e, n, reason := next(s)
+		if reason != "" {
 			if first == nil {
-				first = err
+				first = &ElementError{At: at, Reason: reason}
 			}
 			break
 		}
 		d := lookup(e.AI)
-		e.Title = d.title
-		elements = append(elements, e)
-		if err := d.check(e.AI, e.Value); err != nil && first == nil {
-			first = err
+		e.Title, e.At = d.name(), e.At+at
+		dst = append(dst, e)
+		if first == nil {
+			first = d.check(e.AI, e.Value, e.At+e.valueAt(s))
 		}
-		s = rest
+		s, at = s[n:], at+n
 	}
-	return elements, first
+	if first != nil {
+		return dst, first
+	}
+	return dst, nil
 }
 
-func nextRaw(s string) (Element, string, error) {
-	ai, err := leadingAI(s)
-	if err != nil {
-		return Element{}, "", err
+// valueAt is how far an element's data stand behind its AI in s, which begins
+// with it.
+func (e *Element) valueAt(s string) int {
+	if s[0] == '(' {
+		return len(e.AI) + 1 // At is that of the AI's first digit
+	}
+	return len(e.AI)
+}
+
+func (d *definition) name() string {
+	switch {
+	case d == nil:
+		return ""
+	case d.title == "": // the North American coupons, which the dictionary does not name
+		return "COUPON CODE"
+	}
+	return d.title
+}
+
+func nextRaw(s string) (e Element, n int, reason string) {
+	ai, reason := leadingAI(s)
+	if reason != "" {
+		return e, 0, reason
 	}
 	body := s[len(ai):]
-	if n := predefined(ai); n > 0 {
-		if len(body) < n || strings.Contains(body[:n], GS) {
-			return Element{}, "", &ElementError{ai, fmt.Sprintf("its data has not the %d characters it needs", n)}
-		}
-		return Element{AI: ai, Value: body[:n]}, strings.TrimPrefix(body[n:], GS), nil
+	value, _, ended := strings.Cut(body, GS)
+	if n := int(prefixOf(ai).predefined); n > 0 && len(value) >= n {
+		value, ended = body[:n], strings.HasPrefix(body[n:], GS)
 	}
-	value, rest, _ := strings.Cut(body, GS)
-	return Element{AI: ai, Value: value}, rest, nil
+	n = len(ai) + len(value)
+	if ended {
+		n += len(GS)
+	}
+	return Element{AI: ai, Value: value}, n, ""
 }
 
-func nextBracketed(s string) (Element, string, error) {
+func nextBracketed(s string) (e Element, n int, reason string) {
 	ai, ok := bracketedAI(s)
 	if !ok {
-		return Element{}, "", &ElementError{Reason: "no known AI in parentheses where one should stand"}
+		return e, 0, "no known AI in parentheses where one should stand"
 	}
 	body := s[len(ai)+2:]
 	end := len(body)
@@ -134,10 +189,7 @@ func nextBracketed(s string) (Element, string, error) {
 			break
 		}
 	}
-	if strings.Contains(body[:end], GS) {
-		return Element{}, "", &ElementError{ai, "GS has no place in the human readable form"}
-	}
-	return Element{AI: ai, Value: body[:end]}, body[end:], nil
+	return Element{AI: ai, Value: body[:end], At: 1}, len(ai) + 2 + end, ""
 }
 
 // bracketedAI gives the AI that s starts with in parentheses.
@@ -145,21 +197,18 @@ func bracketedAI(s string) (ai string, ok bool) {
 	if len(s) < 4 || s[0] != '(' {
 		return "", false
 	}
-	ai, err := leadingAI(s[1:])
-	return ai, err == nil && len(s) > len(ai)+1 && s[len(ai)+1] == ')'
+	ai, reason := leadingAI(s[1:])
+	return ai, reason == "" && len(s) > len(ai)+1 && s[len(ai)+1] == ')'
 }
 
 // leadingAI gives the AI that s starts with.
-func leadingAI(s string) (string, error) {
-	n := 0
-	if len(s) >= 2 {
-		n = aiLength(s[:2])
-	}
+func leadingAI(s string) (ai, reason string) {
+	n := int(prefixOf(s).length)
 	switch {
 	case n == 0:
-		return "", &ElementError{Reason: "no known AI where one should stand"}
+		return "", "no known AI where one should stand"
 	case len(s) < n || !IsDigits(s[:n]):
-		return "", &ElementError{Reason: "an AI is cut off"}
+		return "", "an AI is cut off"
 	}
-	return s[:n], nil
+	return s[:n], ""
 }
