@@ -36,6 +36,7 @@ type Config struct {
 	Central      Central
 	Basket       Basket
 	Loyalty      Loyalty
+	Discover     bool // read also what is certainly a scanner, reader or keypad and has no [[device]]
 	Devices      []Device
 }
 
@@ -68,21 +69,25 @@ type Loyalty struct {
 	Patterns []*regexp.Regexp // anchored: each matches whole numbers
 }
 
-// Device is a [[device]] table. Settings holds every key that is not one of
-// the others, for the driver.
+// Device is a [[device]] table: one of Port and ID is set. Settings holds every
+// key that is not one of the others, for the driver.
 type Device struct {
-	Name     string
-	Role     string
-	Driver   string
-	Port     string
-	Line     string
-	Settings map[string]string
+	Name      string
+	Role      string
+	Driver    string
+	Port      string
+	ID        string
+	Transport string // usbfs, or empty
+	Disabled  bool
+	Line      string
+	Settings  map[string]string
 }
 
 // Checks are what only other packages know. A nil function takes anything.
 type Checks struct {
 	Country func(code string) bool
 	Issuer  func(issuer string) error
+	ID      func(id string) error
 	// Device checks a device's role, driver, line and settings. rest is the
 	// whole configuration without its devices.
 	Device func(d Device, rest Config) error
@@ -132,6 +137,7 @@ func Parse(name string, text []byte, checks Checks) (Config, error) {
 		Central:      Central{Timeout: d.span("central.timeout", 800*time.Millisecond, 10*time.Millisecond, 10*time.Second)},
 		Basket:       d.basket(),
 		Loyalty:      d.loyalty(checks),
+		Discover:     d.flag("discover", true),
 	}
 	d.country(c.Country, checks)
 	c.Devices = d.devices(c, checks)

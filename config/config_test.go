@@ -23,6 +23,12 @@ func checks() Checks {
 			}
 			return nil
 		},
+		ID: func(id string) error {
+			if len(id) < 9 {
+				return errors.New("no id")
+			}
+			return nil
+		},
 		Device: func(d Device, rest Config) error {
 			switch {
 			case rest.Country != "US" && rest.Country != "DE":
@@ -52,8 +58,9 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		StateDir: "/var/lib/posd", Country: "US", PaymentCards: true,
-		API:     API{"/run/posd/posd.sock"},
-		Central: Central{800 * time.Millisecond},
+		Discover: true,
+		API:      API{"/run/posd/posd.sock"},
+		Central:  Central{800 * time.Millisecond},
 		Basket: Basket{
 			AbandonAfter: 5 * time.Minute, AnonymousAfter: 2 * time.Minute, CloseGuard: 2 * time.Second,
 			HoldFor: 336 * time.Hour, KeepFor: 336 * time.Hour,
@@ -70,6 +77,7 @@ func TestEverything(t *testing.T) {
 state_dir = "/srv/lane/"
 country = "DE"
 payment_cards = false
+discover = false
 api.socket = "/tmp/x.sock"
 posmain = { url = "https://main.shop:8443" }
 [central]
@@ -99,6 +107,12 @@ lrc = true
 name = "keys"
 role = "keypad"
 port = "/dev/ttyS1"
+[[device]]
+name = "hand"
+role = "scanner"
+id = "0c2e:0b61@1-1.2"
+transport = "usbfs"
+enabled = false
 `), checks())
 	if err != nil {
 		t.Fatal(err)
@@ -107,15 +121,16 @@ port = "/dev/ttyS1"
 		got.KeepFor != 48*time.Hour || got.CloseGuard != 500*time.Millisecond || fmt.Sprint(got.Priority, got.CloseLabels) != "[phone loyalty] [CLOSE 4006381333931]" {
 		t.Errorf("basket = %+v", got)
 	}
-	if c.StateDir != "/srv/lane" || c.PaymentCards || c.API.Socket != "/tmp/x.sock" || c.Posmain.URL != "https://main.shop:8443" || c.Central.Timeout != 1500*time.Millisecond {
+	if c.StateDir != "/srv/lane" || c.PaymentCards || c.Discover || c.API.Socket != "/tmp/x.sock" || c.Posmain.URL != "https://main.shop:8443" || c.Central.Timeout != 1500*time.Millisecond {
 		t.Errorf("%+v", c)
 	}
 	if p := c.Loyalty.Patterns[0]; c.Loyalty.Issuer != "0007" || !p.MatchString("2900123456789") || p.MatchString("290012345678901") {
 		t.Errorf("loyalty = %+v", c.Loyalty)
 	}
 	want := []Device{
-		{"front", "scanner", "serial-scanner", "/dev/ttyS0", "9600-8N1", map[string]string{"terminator": "CRLF", "gap": "100", "lrc": "true"}},
-		{"keys", "keypad", "", "/dev/ttyS1", "", map[string]string{}},
+		{Name: "front", Role: "scanner", Driver: "serial-scanner", Port: "/dev/ttyS0", Line: "9600-8N1", Settings: map[string]string{"terminator": "CRLF", "gap": "100", "lrc": "true"}},
+		{Name: "keys", Role: "keypad", Port: "/dev/ttyS1", Settings: map[string]string{}},
+		{Name: "hand", Role: "scanner", ID: "0c2e:0b61@1-1.2", Transport: "usbfs", Disabled: true, Settings: map[string]string{}},
 	}
 	if !reflect.DeepEqual(c.Devices, want) {
 		t.Errorf("devices = %+v", c.Devices)
@@ -175,6 +190,12 @@ func TestBadInput(t *testing.T) {
 		{least + device + "line = \"x\"", "posd.toml:7:1: line: bad line"},
 		{least + device + "driver = \"x\"", `posd.toml:7:1: driver: no driver "x"`},
 		{least + device + "prefix = \"x\"\nids = \"aim\"", "posd.toml:3:3: device: prefix does not go with ids"},
+		{least + "discover = 1", "posd.toml:3:1: discover: it must be true or false"},
+		{least + device + "id = \"0c2e:0b61\"", "posd.toml:7:1: id: there is a port already"},
+		{least + device + "enabled = \"no\"", "posd.toml:7:1: enabled: it must be true or false"},
+		{least + device + "transport = \"hid\"", `posd.toml:7:1: transport: "hid" is not usbfs`},
+		{least + strings.Replace(device, `port = "/dev/ttyS0"`, `id = "0c2e"`, 1), "posd.toml:6:1: id: no id"},
+		{least + strings.ReplaceAll(device+strings.Replace(device, `"a"`, `"b"`, 1), `port = "/dev/ttyS0"`, `id = "0c2e:0b61"`), "posd.toml:10:1: id: another device has 0c2e:0b61 already"},
 		{least + device + "gap = 1.5", "posd.toml:7:1: gap: it must be text in quotes, a whole number"},
 		{least + device + "gap = [1]", "posd.toml:7:1: gap: it must be text in quotes, a whole number"},
 		{least + device + "[device.gap]\nx = 1", "posd.toml:7:9: gap: it must be a value, not a table"},

@@ -21,9 +21,10 @@ func (d *document) devices(rest Config, checks Checks) []Device {
 		devices = append(devices, d.device("device."+strconv.Itoa(i)))
 	}
 	d.distinct(devices)
-	if checks.Device != nil && sound {
-		for i, dev := range devices {
-			d.checkDevice("device."+strconv.Itoa(i), dev, func(dev Device) error { return checks.Device(dev, rest) })
+	for i, dev := range devices {
+		table := "device." + strconv.Itoa(i)
+		if d.id(table, dev, checks) && checks.Device != nil && sound {
+			d.checkDevice(table, dev, func(dev Device) error { return checks.Device(dev, rest) })
 		}
 	}
 	return devices
@@ -40,21 +41,31 @@ func (d *document) emptyList(key string) bool {
 }
 
 // deviceKeys are those that are no settings of a driver.
-var deviceKeys = [...]string{"name", "role", "driver", "port", "line"}
+var deviceKeys = [...]string{"name", "role", "driver", "port", "id", "transport", "enabled", "line"}
 
 func (d *document) device(table string) Device {
 	dev := Device{
-		Name:     d.text(table+".name", ""),
-		Role:     d.text(table+".role", ""),
-		Driver:   d.text(table+".driver", ""),
-		Port:     d.text(table+".port", ""),
-		Line:     d.text(table+".line", ""),
-		Settings: map[string]string{},
+		Name:      d.text(table+".name", ""),
+		Role:      d.text(table+".role", ""),
+		Driver:    d.text(table+".driver", ""),
+		Port:      d.text(table+".port", ""),
+		ID:        d.text(table+".id", ""),
+		Transport: d.text(table+".transport", ""),
+		Disabled:  !d.flag(table+".enabled", true),
+		Line:      d.text(table+".line", ""),
+		Settings:  map[string]string{},
 	}
-	for _, key := range []string{"name", "port"} {
-		if !d.has(table + "." + key) {
-			d.fail(table+"."+key, "it is missing")
-		}
+	if !d.has(table + ".name") {
+		d.fail(table+".name", "it is missing")
+	}
+	switch port, id := d.has(table+".port"), d.has(table+".id"); {
+	case !port && !id:
+		d.fail(table+".port", "it is missing: say which device it is, by its port or by its id (posd devices tells ids)")
+	case port && id:
+		d.fail(table+".id", "there is a port already: one of them must tell which device it is")
+	}
+	if dev.Transport != "" && dev.Transport != "usbfs" {
+		d.fail(table+".transport", "%q is not usbfs: leave it out, unless the device is to be taken from its kernel driver", dev.Transport)
 	}
 	if !d.has(table+".role") && !d.has(table+".driver") {
 		d.fail(table+".role", "it is missing: say what the device is, scanner, msr or keypad")
@@ -89,9 +100,22 @@ func (d *document) settings(table string) []string {
 	return keys
 }
 
-// distinct fails for names and ports that two devices share.
+// id reports whether a device has a good id, or none.
+func (d *document) id(table string, dev Device, checks Checks) bool {
+	if dev.ID == "" || checks.ID == nil {
+		return true
+	}
+	err := checks.ID(dev.ID)
+	if err != nil {
+		d.fail(table+".id", "%v", err)
+	}
+	return err == nil
+}
+
+// distinct fails for names and ports that two devices share, and for ids that
+// two of one role do.
 func (d *document) distinct(devices []Device) {
-	names, ports := map[string]bool{}, map[string]bool{}
+	names, ports, ids := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i, dev := range devices {
 		table := "device." + strconv.Itoa(i)
 		port := filepath.Clean(dev.Port)
@@ -101,14 +125,18 @@ func (d *document) distinct(devices []Device) {
 		if dev.Port != "" && ports[port] {
 			d.fail(table+".port", "another device has %s already", port)
 		}
-		names[dev.Name], ports[port] = true, true
+		id := dev.Role + " " + strings.ToLower(dev.ID)
+		if dev.ID != "" && ids[id] {
+			d.fail(table+".id", "another device has %s already", dev.ID)
+		}
+		names[dev.Name], ports[port], ids[id] = true, true, true
 	}
 }
 
 // checkDevice has a driver look at a device. The key that an error is about is
 // found by trying each alone.
 func (d *document) checkDevice(table string, dev Device, check func(Device) error) {
-	if dev.Name == "" || dev.Port == "" || dev.Role+dev.Driver == "" || check(dev) == nil {
+	if dev.Name == "" || dev.Port+dev.ID == "" || dev.Role+dev.Driver == "" || check(dev) == nil {
 		return
 	}
 	bare := dev

@@ -36,6 +36,18 @@ func (d *document) text(key, missing string) string {
 	return s
 }
 
+func (d *document) flag(key string, missing bool) bool {
+	v, ok := d.get(key)
+	if !ok {
+		return missing
+	}
+	on, ok := v.(bool)
+	if !ok {
+		d.fail(key, "it must be true or false, without quotes")
+	}
+	return on
+}
+
 func (d *document) list(key string) []string {
 	v, ok := d.get(key)
 	if !ok {

@@ -2,14 +2,12 @@ package drivers
 
 import (
 	"bytes"
-	"log/slog"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"posd/drivers/driver"
-	"posd/drivers/node"
 	"posd/scanner"
 	"posd/sim"
 )
@@ -57,12 +55,10 @@ func BenchmarkPTY(b *testing.B) {
 	}
 	defer s.Close()
 	scans := make(chan scanner.Scan, 1)
-	dev := newDevice(mustResolve(b, DeviceConfig{Name: "front", Role: driver.Scanner, Port: s.Path(sim.Scanner)}), rules(),
-		func(r driver.Reading) bool { scans <- r.Scan; return true }, slog.New(slog.DiscardHandler))
-	go dev.run(b.Context())
-	for dev.snapshot().State != node.Reading {
-		<-time.After(time.Millisecond)
-	}
+	m := newManager(b, func(r driver.Reading) bool { scans <- r.Scan; return true },
+		DeviceConfig{Name: "front", Role: driver.Scanner, Port: s.Path(sim.Scanner)})
+	go m.Run(b.Context())
+	<-m.Settled()
 	frames := make(chan int, 1)
 	go bareLoop(s.Path(sim.MSR), frames)
 
@@ -84,14 +80,6 @@ func BenchmarkPTY(b *testing.B) {
 	b.ReportMetric(float64(ours.Nanoseconds())/float64(b.N), "ns/scan")
 	b.ReportMetric(float64(bare.Nanoseconds())/float64(b.N), "ns/bare")
 	b.ReportMetric(float64(ours)/float64(bare), "ratio")
-}
-
-func mustResolve(b *testing.B, c DeviceConfig) resolved {
-	r, err := c.resolve(rules())
-	if err != nil {
-		b.Fatal(err)
-	}
-	return r
 }
 
 // bareLoop blocks in read, and does nothing with what it gets.

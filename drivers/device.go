@@ -3,243 +3,315 @@ package drivers
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"posd/drivers/driver"
 	"posd/drivers/hidraw"
+	"posd/drivers/hotplug"
 	"posd/drivers/node"
-	"posd/tid"
 )
 
 const (
-	idle     = time.Second            // an idle reader wakes this often, to show that it lives
-	minRetry = 250 * time.Millisecond // between tries to open a port
-	maxRetry = 2 * time.Second
-	settled  = 5 * time.Second // a port that was read this long works
+	idle     = time.Second // an idle reader wakes this often, to show that it lives
+	minRetry = time.Second // between tries to open a node
+	maxRetry = 5 * time.Second
+	settled  = 5 * time.Second // a node that was read this long works
 )
 
-// device reads one device. Its goroutine owns the port, the buffer and the
+// device reads one device. Its goroutine owns the node, the buffer and the
 // decoder.
 type device struct {
-	cfg   resolved
-	rules tid.Rules
-	sink  Sink
-	log   *slog.Logger
-	open  func(resolved) (port, driver.Attributes, error)
+	cfg     resolved
+	adopted bool // found, and not configured
+	env     *environment
+	log     *slog.Logger
+	tap     atomic.Pointer[Tap]
+	poke    chan struct{} // the target is another one, or may be there again
+	tried   chan struct{} // closed when it is known how the device is
+	cancel  func()        // ends the goroutine; nil before it runs. The manager's
+	once    sync.Once     // closes tried
 
-	mu     sync.Mutex
-	status Status
-	wakes  time.Time // when the goroutine wakes at the latest
+	mu      sync.Mutex
+	target  target
+	session context.CancelFunc // ends what is read now; nil if nothing is
+	state   *node.Error
+	driver  string
+	stats   Statistics
+	wakes   time.Time // when the goroutine wakes at the latest; zero: when something happens
 }
 
-func newDevice(cfg resolved, rules tid.Rules, sink Sink, log *slog.Logger) *device {
-	return &device{
-		cfg: cfg, rules: rules, sink: sink, log: log.With("device", cfg.Name, "port", cfg.Port), open: opener("/sys"),
-		status: Status{
-			Name: cfg.Name, Role: cfg.Role, Driver: cfg.driver.Name, Port: cfg.Port,
-			State: node.Missing, Reason: "it has not been opened yet",
-		},
-		wakes: time.Now(),
+// environment is what all devices share.
+type environment struct {
+	Config
+	open func(path string, c resolved) (port, driver.Attributes, error)
+}
+
+// target is what a device is to be read from.
+type target struct {
+	node hotplug.Node
+	path string
+	why  *node.Error // why there is nothing to be read
+}
+
+func newDevice(c resolved, env *environment, stats Statistics) *device {
+	d := &device{
+		cfg: c, env: env, log: env.Log.With("device", c.Name), stats: stats,
+		poke: make(chan struct{}, 1), tried: make(chan struct{}), wakes: time.Now(),
+		target: target{path: c.Port},
+		state:  &node.Error{State: node.Missing, Reason: "it has not been opened yet"},
 	}
+	switch {
+	case c.Disabled:
+		d.target.why = disabled()
+	case c.Port == "":
+		d.target.why = absent(c)
+	}
+	return d
 }
 
 // run reads the device until ctx ends.
 func (d *device) run(ctx context.Context) {
 	retry := minRetry
 	for {
-		began := time.Now()
-		err := d.session(ctx)
+		t, began := d.aim(), time.Now()
+		err := error(t.why)
+		if t.why == nil {
+			err = d.read(ctx, t)
+		}
 		if ctx.Err() != nil {
 			return
 		}
-		d.setState(node.Fail(d.cfg.Port, err))
+		if err != nil {
+			d.setState(node.Fail(t.path, err))
+		}
 		if time.Since(began) > settled {
 			retry = minRetry
 		}
-		if !d.pause(ctx, retry) {
+		wait := retry
+		if t.why != nil {
+			wait = 0
+		}
+		poked, alive := d.pause(ctx, wait)
+		if !alive {
 			return
 		}
-		retry = min(2*retry, maxRetry)
+		if retry = min(2*retry, maxRetry); poked {
+			retry = minRetry
+		}
 	}
 }
 
-func (d *device) pause(ctx context.Context, wait time.Duration) bool {
-	d.willWake(time.Now().Add(wait))
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+func (d *device) aim() target {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.target
+}
+
+// retarget says what the device is to be read from now.
+func (d *device) retarget(t target) {
+	d.mu.Lock()
+	changed := t.path != d.target.path || t.node.Device != d.target.node.Device || t.why != d.target.why
+	d.target = t
+	if changed && d.session != nil {
+		d.session()
+	}
+	d.mu.Unlock()
+	d.wake()
+}
+
+// wake has the device tried again now.
+func (d *device) wake() {
+	select {
+	case d.poke <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits until it is woken, or wait is over; a wait of 0 has no end.
+func (d *device) pause(ctx context.Context, wait time.Duration) (poked, alive bool) {
+	var over <-chan time.Time
+	d.willWake(time.Time{})
+	if wait > 0 {
+		d.willWake(time.Now().Add(wait))
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		over = timer.C
+	}
 	select {
 	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
+		return false, false
+	case <-d.poke:
+		return true, true
+	case <-over:
+		return false, true
 	}
 }
 
-// session opens the port and reads it until it ends or ctx does.
-func (d *device) session(ctx context.Context) error {
-	p, attributes, err := d.open(d.cfg)
+// read opens the target and reads it until it ends, another is to be read, or
+// ctx ends.
+func (d *device) read(ctx context.Context, t target) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.mu.Lock()
+	if d.target.path != t.path { // while it was on its way here
+		d.mu.Unlock()
+		d.wake()
+		return nil
+	}
+	d.session = cancel
+	d.mu.Unlock()
+	defer d.endSession()
+	p, attributes, err := d.env.open(t.path, d.cfg)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	dec, err := d.cfg.driver.Open(attributes, d.cfg.Settings, d.rules)
+	s, err := d.begin(p, attributes)
 	if err != nil {
-		return &node.Error{State: node.Failed, Reason: err.Error(), Remedy: "name another driver for the device, or set it to the mode that this one reads"}
+		return err
 	}
-	d.setState(&node.Error{State: node.Reading})
+	var sending sync.WaitGroup
+	sending.Go(s.sender.run)
+	defer sending.Wait()
+	defer s.sender.stop()
+	d.setReading(s.driver.Name)
 	stop := context.AfterFunc(ctx, p.Wake)
 	defer stop()
-	err = d.read(ctx, p, dec)
-	cutOff(dec, time.Now(), d.deliver(p))
-	return err
+	return s.run(ctx)
 }
 
-// cutOff ends what was begun when a port is closed: it is counted, and its
-// bytes are cleared.
-func cutOff(dec driver.Decoder, now time.Time, emit driver.Emit) {
-	dec.Expire(now.Add(time.Hour), func(r driver.Reading) {
-		if r.At.After(now) {
-			r.At = now
+func (d *device) endSession() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.session = nil
+}
+
+// session is one time that a node is open.
+type session struct {
+	*device
+	port    port
+	driver  driver.Driver
+	decoder driver.Decoder
+	sender  *sender
+	emit    driver.Emit
+}
+
+// begin makes a session of an open node.
+func (d *device) begin(p port, a driver.Attributes) (*session, error) {
+	refuse := func(err error) error {
+		return &node.Error{State: node.Failed, Reason: err.Error(), Remedy: "name another driver for the device, or set it to the mode that this one reads: see posd identify"}
+	}
+	drv, err := d.cfg.choose(a)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	dec, err := drv.Open(a, d.cfg.Settings, d.env.Rules)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	s := &session{device: d, port: p, driver: drv, decoder: dec, sender: newSender(p, d.unsent)}
+	s.emit = d.deliver(nil)
+	if drv.Signals != nil {
+		kept, refused, err := drv.Signals(a, d.cfg.Settings)
+		if err != nil {
+			return nil, refuse(err)
 		}
-		emit(r)
-	})
+		s.emit = d.deliver(s.acknowledger(kept, refused))
+	}
+	return s, nil
 }
 
-// read reads an open port. It returns nil when ctx ends.
-func (d *device) read(ctx context.Context, p port, dec driver.Decoder) error {
-	emit := d.deliver(p)
+// acknowledger gives the function that signals a good or bad read to the
+// device, or nil if it takes no signals.
+func (s *session) acknowledger(kept, refused []driver.Command) func(bool) {
+	if len(kept) == 0 && len(refused) == 0 {
+		return nil
+	}
+	return func(ok bool) {
+		if ok {
+			s.sender.send(kept)
+		} else {
+			s.sender.send(refused)
+		}
+	}
+}
+
+// run reads until the node ends. It returns nil when ctx ends.
+func (s *session) run(ctx context.Context) error {
 	buf := make([]byte, hidraw.MaxReport)
+	defer s.cutOff()
+	s.feed(driver.Read{At: time.Now()})
 	for {
 		now := time.Now()
 		until := now.Add(idle)
-		if due := dec.Deadline(); !due.IsZero() && due.Before(until) {
+		if due := s.decoder.Deadline(); !due.IsZero() && due.Before(until) {
 			until = due
 		}
-		d.willWake(until)
-		if err := p.SetDeadline(until); err != nil {
+		s.willWake(until)
+		if err := s.port.SetDeadline(until); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // after SetDeadline, which undoes the Wake
 			return nil
 		}
-		n, err := p.Read(buf)
+		n, err := s.port.Read(buf)
 		if err != nil {
+			s.lost()
 			return err
 		}
-		driver.Feed(dec, driver.Read{At: time.Now(), Data: buf[:n]}, emit)
+		s.feed(driver.Read{At: time.Now(), Data: buf[:n]})
 		clear(buf[:n])
 	}
 }
 
+// feed gives a read to the decoder, and says to the device what it wants to.
+func (s *session) feed(r driver.Read) {
+	if tap := s.tap.Load(); tap != nil && len(r.Data) > 0 {
+		tap.Read(r)
+	}
+	driver.Feed(s.decoder, r, s.emit)
+	talker, ok := s.decoder.(driver.Talker)
+	if !ok {
+		return
+	}
+	if commands := talker.Commands(); len(commands) > 0 {
+		s.sender.send(commands)
+	}
+}
+
+// cutOff ends what was begun when a node is closed: it is counted, and its
+// bytes are cleared.
+func (s *session) cutOff() {
+	now := time.Now()
+	s.decoder.Expire(now.Add(time.Hour), func(r driver.Reading) {
+		if r.At.After(now) {
+			r.At = now
+		}
+		s.emit(r)
+	})
+}
+
 // deliver gives the function that counts readings and hands them to the sink.
-func (d *device) deliver(p port) driver.Emit {
-	ack := d.acknowledger(p)
+func (d *device) deliver(ack func(bool)) driver.Emit {
 	return func(r driver.Reading) {
 		r.Device, r.Ack = d.cfg.Name, ack
 		d.count(&r)
-		if d.sink(r) {
+		if tap := d.tap.Load(); tap != nil && tap.Divert {
+			r.Swipe.Wipe()
+			if ack != nil {
+				ack(r.Problem() == nil)
+			}
+			return
+		}
+		if d.env.Sink(r) {
 			return
 		}
 		r.Swipe.Wipe()
-		d.add(func(s *Status) { s.Dropped++ })
+		d.dropped()
 		if ack != nil {
 			ack(false)
 		}
 	}
-}
-
-// acknowledger gives the function that signals a good or bad read to the
-// device, or nil if it takes no signals.
-func (d *device) acknowledger(p port) func(bool) {
-	if len(d.cfg.kept) == 0 && len(d.cfg.refused) == 0 {
-		return nil
-	}
-	return func(kept bool) {
-		signal := d.cfg.refused
-		if kept {
-			signal = d.cfg.kept
-		}
-		for _, c := range signal {
-			if p.Send(c.Data) != nil {
-				d.add(func(s *Status) { s.Unsent++ })
-			}
-		}
-	}
-}
-
-func (d *device) count(r *driver.Reading) {
-	d.add(func(s *Status) {
-		s.LastRead = r.At
-		if r.Problem() != nil {
-			s.Errors++
-		} else {
-			s.Good++
-		}
-	})
-}
-
-func (d *device) add(f func(*Status)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f(&d.status)
-}
-
-// setState notes how the device is, and logs when that changes.
-func (d *device) setState(e *node.Error) {
-	d.mu.Lock()
-	changed := d.status.State != e.State || d.status.Reason != e.Reason
-	if changed {
-		d.status.State, d.status.Reason, d.status.Remedy = e.State, e.Reason, e.Remedy
-		if e.State == node.Missing {
-			d.status.Remedy += others(d.cfg.Port)
-		}
-	}
-	remedy := d.status.Remedy
-	d.mu.Unlock()
-	switch {
-	case !changed:
-	case e.State == node.Reading:
-		d.log.Info("device is read", "driver", d.cfg.driver.Name)
-	default:
-		d.log.Warn("device is not read", "state", e.State, "reason", e.Reason, "remedy", remedy)
-	}
-}
-
-// others names the ports that are there, for the person who looks for the one
-// that is not.
-func others(missing string) string {
-	var there []string
-	for _, pattern := range []string{"/dev/serial/by-id/*", "/dev/ttyUSB*", "/dev/ttyACM*", "/dev/hidraw*"} {
-		found, _ := filepath.Glob(pattern)
-		for _, path := range found {
-			if path != missing && len(there) < 8 {
-				there = append(there, path)
-			}
-		}
-	}
-	if len(there) == 0 {
-		return ""
-	}
-	return "; there are " + strings.Join(there, ", ")
-}
-
-func (d *device) willWake(at time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.wakes = at
-}
-
-func (d *device) due() time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.wakes
-}
-
-func (d *device) snapshot() Status {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.status
 }

@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,11 +34,8 @@ func TestHIDRaw(t *testing.T) {
 	writeSysfs(t, sysfs, "hidraw3", rec.Descriptor)
 
 	readings := make(chan driver.Reading, 16)
-	m, err := New([]DeviceConfig{{Name: "front", Role: driver.Scanner, Port: path}}, rules(), func(r driver.Reading) bool { readings <- r; return true }, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.devices[0].open = opener(sysfs)
+	m := newManager(t, func(r driver.Reading) bool { readings <- r; return true }, DeviceConfig{Name: "front", Role: driver.Scanner, Port: path})
+	m.env.open = opener(sysfs)
 	l := run(t, m, readings)
 	l.reaches(node.Reading)
 
@@ -61,13 +59,20 @@ func TestHIDRaw(t *testing.T) {
 
 func writeSysfs(t *testing.T, sysfs, name string, descriptor []byte) {
 	t.Helper()
-	dir := filepath.Join(sysfs, "class", "hidraw", name, "device")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
+	dir := filepath.Join(sysfs, "devices", "virtual", "0003:0C2E:0B61.0001")
+	node := filepath.Join(dir, "hidraw", name)
+	for file, content := range map[string]string{
+		dir + "/report_descriptor": string(descriptor), node + "/uevent": "DEVNAME=" + name + "\n",
+		dir + "/uevent": "DRIVER=hid-generic\nHID_ID=0003:00000C2E:00000B61\nHID_NAME=A scanner\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	uevent := "DRIVER=hid-generic\nHID_ID=0003:00000C2E:00000B61\nHID_NAME=A scanner\n"
-	for file, content := range map[string][]byte{"report_descriptor": descriptor, "uevent": []byte(uevent)} {
-		if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+	class := filepath.Join(sysfs, "class", "hidraw")
+	for link, to := range map[string]string{class + "/" + name: node, node + "/subsystem": class, dir + "/subsystem": sysfs + "/bus/hid"} {
+		to, err := filepath.Rel(filepath.Dir(link), to)
+		if err := errors.Join(err, os.MkdirAll(filepath.Dir(link), 0o700), os.RemoveAll(link), os.Symlink(to, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,11 +85,8 @@ func TestHIDRawThatIsNoScanner(t *testing.T) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := New([]DeviceConfig{{Name: "front", Role: driver.Scanner, Port: path}}, rules(), nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.devices[0].open = opener(sysfs)
+	m := newManager(t, nil, DeviceConfig{Name: "front", Role: driver.Scanner, Port: path})
+	m.env.open = opener(sysfs)
 	l := run(t, m, nil)
 	eventually(t, "no descriptor", func() bool { return strings.Contains(l.Status()[0].Reason, "no hidraw node") })
 	writeSysfs(t, sysfs, "hidraw4", []byte{0x05, 0x01, 0x09, 0x06, 0xa1, 0x01, 0xc0})

@@ -1,3 +1,12 @@
+// Package drivers reads the devices of a lane: scanners, card readers and
+// keypads.
+//
+// A driver (package driver) is data and pure functions, one row of one ordered
+// table (Table). Transports (packages tty, hidraw, evdev, usbfs) move bytes and
+// know no driver. Package hotplug tells which device nodes come and go. A
+// Manager finds the devices that the configuration names, and those that are
+// certainly scanners, readers or keypads; gives each a goroutine that owns its
+// node; opens it again after an unplug; and never waits for a consumer.
 package drivers
 
 import (
@@ -5,12 +14,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"posd/drivers/driver"
-	"posd/drivers/hidraw"
-	"posd/drivers/tty"
+	"posd/drivers/hotplug"
+	"posd/drivers/node"
 	"posd/tid"
 )
 
@@ -18,58 +31,259 @@ import (
 // taken, which the device counts and signals as a bad read.
 type Sink func(driver.Reading) bool
 
+// Config is what a manager works with.
+type Config struct {
+	Devices  []DeviceConfig
+	Discover bool // read also what is certainly a scanner, reader or keypad and is not configured
+	Rules    tid.Rules
+	Sink     Sink
+	Log      *slog.Logger // nil: nothing is logged
+	// Statistics is the file that keeps what the devices have done; "": nothing
+	// is kept.
+	Statistics string
+	Sysfs      string // where sysfs is mounted; /sys if empty
+	// Watch tells which nodes there are, as hotplug.Watch does, which is what
+	// nil stands for.
+	Watch func(ctx context.Context, sysfs string, change func(hotplug.Change)) error
+}
+
+// maxAdopted is how many devices are read that nobody configured. A lane has a
+// handful; a faulty or hostile one could come back under ever new numbers.
+const maxAdopted = 16
+
 // Manager reads the devices of a lane.
 type Manager struct {
+	env     *environment
+	settled chan struct{} // closed when it is known how each device is
+
+	ctx     context.Context // of Run
+	running sync.WaitGroup  // the devices' goroutines
+
+	mu      sync.Mutex
 	devices []*device
+	nodes   map[string]hotplug.Node // that are plugged in, by subsystem and name
+	scanned bool                    // all that were there at the start are known
+	idle    []Status                // devices that are there and not read
+	stats   map[string]Statistics   // as they were at the start
 }
 
 // New makes a manager. The configuration is checked, the devices are not looked
 // at before Run: one that is not there is a state and no error.
-func New(devs []DeviceConfig, rules tid.Rules, sink Sink, log *slog.Logger) (*Manager, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+func New(c Config) (*Manager, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
-	m := &Manager{}
-	names, ports := map[string]bool{}, map[string]string{}
+	if c.Sysfs == "" {
+		c.Sysfs = "/sys"
+	}
+	if c.Watch == nil {
+		c.Watch = hotplug.Watch
+	}
+	m := &Manager{
+		env: &environment{Config: c, open: opener(c.Sysfs)}, settled: make(chan struct{}),
+		nodes: map[string]hotplug.Node{}, stats: loadStatistics(c.Statistics, c.Log),
+	}
+	return m, m.configure()
+}
+
+func (m *Manager) configure() error {
+	names, places := map[string]bool{}, map[string]string{}
 	var errs []error
-	for _, c := range devs {
-		r, err := c.resolve(rules)
-		switch other, twice := ports[c.Port]; {
+	for _, c := range m.env.Devices {
+		r, err := c.resolve(m.env.Rules)
+		place := c.Port + " is the port"
+		if c.Port == "" {
+			place = fmt.Sprintf("%s %s is the id", r.Role, c.ID)
+		}
+		switch other, twice := places[place]; {
 		case err != nil:
 			errs = append(errs, err)
 		case names[c.Name]:
 			errs = append(errs, fmt.Errorf("device %q: another device has this name", c.Name))
 		case twice:
-			errs = append(errs, fmt.Errorf("device %q: %s is the port of device %q", c.Name, c.Port, other))
+			errs = append(errs, fmt.Errorf("device %q: %s of device %q", c.Name, place, other))
 		}
-		names[c.Name], ports[c.Port] = true, c.Name
-		m.devices = append(m.devices, newDevice(r, rules, sink, log))
+		names[c.Name], places[place] = true, c.Name
+		m.devices = append(m.devices, newDevice(r, m.env, m.statistics(c.Name)))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return errors.Join(errs...)
 }
 
 // Run reads every device until ctx ends, each in a goroutine of its own. A
-// device that is missing or in use is tried again, ever less often. Run returns
-// when every port is released.
+// device that is missing is read as soon as it is there; one that is in use is
+// tried again, ever less often. Run returns when every node is released.
 func (m *Manager) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
+	m.mu.Lock()
+	m.ctx = ctx
 	for _, d := range m.devices {
-		wg.Go(func() { d.run(ctx) })
+		if d.cfg.Port != "" {
+			m.start(d)
+		}
 	}
+	m.mu.Unlock()
+	var wg sync.WaitGroup
+	wg.Go(func() { m.watch(ctx) })
+	wg.Go(func() { m.keep(ctx) })
 	wg.Wait()
-	return nil
+	m.running.Wait()
+	return m.save()
 }
 
-// Status tells of every device, in the order of the configuration.
+// watch follows what is plugged in and out until ctx ends.
+func (m *Manager) watch(ctx context.Context) {
+	err := m.env.Watch(ctx, m.env.Sysfs, m.change)
+	if ctx.Err() != nil {
+		return
+	}
+	m.env.Log.Warn("devices that are plugged in from now on are not noticed, but those that have a port in the configuration", "err", err)
+	m.change(hotplug.Change{Action: hotplug.Scanned}) // what waits must not wait for ever
+}
+
+// change notes that a node came, went or changed.
+func (m *Manager) change(c hotplug.Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch c.Action {
+	case hotplug.Scanned:
+		if !m.scanned {
+			m.scanned = true
+			m.rebind()
+			m.settle()
+		}
+		return
+	case hotplug.Removed:
+		delete(m.nodes, keyOf(c.Node))
+	default:
+		m.nodes[keyOf(c.Node)] = c.Node
+	}
+	if m.scanned { // before, half of what is there would be taken for all
+		m.rebind()
+	}
+}
+
+// settle closes settled when it is known how each device is.
+func (m *Manager) settle() {
+	first := slices.Clone(m.devices)
+	go func() {
+		for _, d := range first {
+			select {
+			case <-d.tried:
+			case <-m.ctx.Done():
+				return
+			}
+		}
+		close(m.settled)
+	}()
+}
+
+// rebind says to each device what it is to be read from, and adopts what is
+// left.
+func (m *Manager) rebind() {
+	nodes := slices.SortedFunc(maps.Values(m.nodes), func(a, b hotplug.Node) int { return strings.Compare(a.Path, b.Path) })
+	out := bind(m.slots(), nodes, m.env.Discover)
+	for _, c := range out.adopt {
+		m.adopt(c)
+	}
+	if len(out.adopt) > 0 {
+		out = bind(m.slots(), nodes, false)
+	}
+	m.idle = out.idle
+	for i, d := range m.devices {
+		d.retarget(out.targets[i])
+		m.start(d)
+	}
+}
+
+func (m *Manager) slots() []slot {
+	slots := make([]slot, len(m.devices))
+	for i, d := range m.devices {
+		slots[i] = slot{cfg: d.cfg, adopted: d.adopted, bound: d.aim().node.Device}
+		if d.cfg.Port != "" {
+			slots[i].path, _ = filepath.EvalSymlinks(d.cfg.Port)
+		}
+	}
+	return slots
+}
+
+// adopt reads a device that nobody configured. Where there are too many, one
+// that is missing makes room.
+func (m *Manager) adopt(c DeviceConfig) {
+	r, err := c.resolve(m.env.Rules)
+	if err != nil {
+		m.env.Log.Error("adopt a device", "err", err)
+		return
+	}
+	adopted := 0
+	missing := -1
+	for i, d := range m.devices {
+		if d.adopted {
+			adopted++
+			if missing < 0 && d.status().State == node.Missing {
+				missing = i
+			}
+		}
+	}
+	if adopted >= maxAdopted {
+		if missing < 0 {
+			m.env.Log.Warn("too many devices: it is not read", "device", c.Name, "most", maxAdopted)
+			return
+		}
+		m.stats[m.devices[missing].cfg.Name] = m.devices[missing].status().Statistics
+		m.devices[missing].cancel()
+		m.devices = slices.Delete(m.devices, missing, missing+1)
+	}
+	d := newDevice(r, m.env, m.statistics(c.Name))
+	d.adopted = true
+	m.devices = append(m.devices, d)
+}
+
+// start starts a device's goroutine, if it does not run yet.
+func (m *Manager) start(d *device) {
+	if d.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	d.cancel = cancel
+	m.running.Go(func() { defer cancel(); d.run(ctx) })
+}
+
+func (m *Manager) statistics(name string) Statistics {
+	if s, ok := m.stats[name]; ok {
+		return s.clone()
+	}
+	return newStatistics(time.Now())
+}
+
+func (m *Manager) device(name string) *device {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := slices.IndexFunc(m.devices, func(d *device) bool { return d.cfg.Name == name })
+	if at < 0 {
+		return nil
+	}
+	return m.devices[at]
+}
+
+func (m *Manager) all() []*device {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.devices)
+}
+
+// Settled is closed when it is known how each device is that was there, or
+// configured, when Run began.
+func (m *Manager) Settled() <-chan struct{} { return m.settled }
+
+// Status tells of every device: those of the configuration in its order, then
+// those that were found, then those that are not read.
 func (m *Manager) Status() []Status {
 	var all []Status
-	for _, d := range m.devices {
-		all = append(all, d.snapshot())
+	for _, d := range m.all() {
+		all = append(all, d.status())
 	}
-	return all
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append(all, m.idle...)
 }
 
 // stuckAfter is how late a goroutine may be before it counts as stuck.
@@ -78,40 +292,13 @@ const stuckAfter = 5 * time.Second
 // Live reports whether every device's goroutine works, whatever its device
 // does. It is what a watchdog asks.
 func (m *Manager) Live(now time.Time) error {
-	for _, d := range m.devices {
-		if late := now.Sub(d.due()); late > stuckAfter {
+	for _, d := range m.all() {
+		due := d.due()
+		if late := now.Sub(due); !due.IsZero() && late > stuckAfter {
 			return fmt.Errorf("the reader of device %q is stuck: it has not woken for %s", d.cfg.Name, late.Round(time.Second))
 		}
 	}
 	return nil
 }
 
-// port is an open device node. One goroutine reads it; Wake and Send may be
-// called by others, also after Close.
-type port interface {
-	SetDeadline(time.Time) error // undoes a Wake
-	Wake()                       // makes Read return
-	Read(p []byte) (int, error)  // 0 and nil at the deadline
-	Send(p []byte) error         // never waits
-	Close() error
-}
-
-// opener opens the ports of devices. sysfs is where the kernel tells of them.
-func opener(sysfs string) func(resolved) (port, driver.Attributes, error) {
-	return func(r resolved) (port, driver.Attributes, error) {
-		if r.driver.Reads(driver.TTY) {
-			p, err := tty.Open(r.Port, r.line)
-			if err != nil {
-				return nil, driver.Attributes{}, err
-			}
-			return p, driver.Attributes{Transport: driver.TTY}, nil
-		}
-		p, info, err := hidraw.Open(r.Port, sysfs)
-		if err != nil {
-			return nil, driver.Attributes{}, err
-		}
-		return p, driver.Attributes{
-			Transport: driver.HIDRaw, Vendor: info.Vendor, Product: info.Product, Name: info.Name, Descriptor: info.Descriptor,
-		}, nil
-	}
-}
+func keyOf(n hotplug.Node) string { return n.Subsystem + "/" + n.Kernel }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"posd/drivers/driver"
+	"posd/drivers/hotplug"
 	"posd/drivers/node"
 	"posd/drivers/tty"
 	"posd/scanner"
@@ -43,6 +44,23 @@ func run(t *testing.T, m *Manager, readings chan driver.Reading) *lane {
 	return l
 }
 
+// still is a world in which nothing is plugged in or out.
+func still(ctx context.Context, _ string, change func(hotplug.Change)) error {
+	change(hotplug.Change{Action: hotplug.Scanned})
+	<-ctx.Done()
+	return nil
+}
+
+// newManager makes a manager that knows no devices but its own.
+func newManager(t testing.TB, sink Sink, devs ...DeviceConfig) *Manager {
+	t.Helper()
+	m, err := New(Config{Devices: devs, Rules: rules(), Sink: sink, Watch: still})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func start(t *testing.T, devs ...DeviceConfig) *lane {
 	t.Helper()
 	readings := make(chan driver.Reading, 1024)
@@ -53,11 +71,7 @@ func start(t *testing.T, devs ...DeviceConfig) *lane {
 		}
 		return true
 	}
-	m, err := New(devs, rules(), sink, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run(t, m, readings)
+	return run(t, newManager(t, sink, devs...), readings)
 }
 
 func (l *lane) next() driver.Reading {
@@ -146,9 +160,12 @@ func TestReadsEveryDevice(t *testing.T) {
 	if r := l.next(); r.Type != driver.Key || r.Key != "close" {
 		t.Errorf("close: %+v", r)
 	}
-	for i, want := range []Status{{Name: "front", Good: 1}, {Name: "card", Good: 1, Errors: 1}, {Name: "pad", Good: 2}} {
+	for i, want := range []struct {
+		name         string
+		good, errors uint64
+	}{{"front", 1, 0}, {"card", 1, 1}, {"pad", 2, 0}} {
 		got := l.Status()[i]
-		if got.Name != want.Name || got.Good != want.Good || got.Errors != want.Errors || got.State != node.Reading || got.Reason != "" || got.LastRead.Before(began) {
+		if got.Name != want.name || got.Statistics.Good() != want.good || got.Statistics.Errors() != want.errors || got.State != node.Reading || got.Reason != "" || got.Statistics.LastRead.Before(began) {
 			t.Errorf("status: %+v", got)
 		}
 	}
@@ -265,7 +282,7 @@ func TestAcknowledgement(t *testing.T) {
 	eventually(t, "the signals", func() bool { return bytes.Equal(s.Received(sim.Scanner), want) })
 	l.stop()
 	r.Ack(true) // the port is gone
-	if n := l.Status()[0].Unsent; n != 1 {
+	if n := l.Status()[0].Statistics.Unsent; n != 1 {
 		t.Errorf("%d signals are counted as not sent", n)
 	}
 }
@@ -274,15 +291,12 @@ func TestNobodyTakesReadings(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.MSR)
 	refused := make(chan driver.Reading, 1)
-	m, err := New([]DeviceConfig{{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR), Settings: driver.Settings{"nak": "15"}}}, rules(),
-		func(r driver.Reading) bool { refused <- r; return false }, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newManager(t, func(r driver.Reading) bool { refused <- r; return false },
+		DeviceConfig{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR), Settings: driver.Settings{"nak": "15"}})
 	l := run(t, m, nil)
 	do(t, s, "swipe 4111111111111111")
 	r := <-refused
-	eventually(t, "a drop", func() bool { return l.Status()[0].Dropped == 1 })
+	eventually(t, "a drop", func() bool { return l.Status()[0].Statistics.Dropped == 1 })
 	eventually(t, "a bad-read signal", func() bool { return bytes.Equal(s.Received(sim.MSR), []byte{0x15}) })
 	r.Swipe.TID.Use(func(digits []byte) {
 		if len(digits) > 0 && !bytes.Equal(digits, make([]byte, len(digits))) {
@@ -331,7 +345,7 @@ func TestGarbage(t *testing.T) {
 			<-sent
 			for _, st := range l.Status() {
 				unnoticed := name == "1 MB without terminator" && st.Role == driver.Keypad // keys without a meaning
-				if st.Errors == 0 && !unnoticed || st.Dropped != 0 {
+				if st.Statistics.Errors() == 0 && !unnoticed || st.Statistics.Dropped != 0 {
 					t.Errorf("status: %+v", st)
 				}
 			}
@@ -379,12 +393,9 @@ func (k keeper) Expire(now time.Time, _ driver.Emit) {}
 func TestBufferIsCleared(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.MSR)
-	m, err := New([]DeviceConfig{{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR)}}, rules(), nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newManager(t, nil, DeviceConfig{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR)})
 	k := keeper{make(chan []byte)}
-	m.devices[0].cfg.driver.Open = func(driver.Attributes, driver.Settings, tid.Rules) (driver.Decoder, error) { return k, nil }
+	m.devices[0].cfg.drivers[0].Open = func(driver.Attributes, driver.Settings, tid.Rules) (driver.Decoder, error) { return k, nil }
 	l := run(t, m, nil)
 	do(t, s, "swipe 4111111111111111")
 	kept := <-k.got
@@ -399,10 +410,7 @@ func TestLiveFindsAStuckReader(t *testing.T) {
 	s := play(t, sim.Scanner)
 	release := make(chan struct{})
 	stuck := make(chan struct{})
-	m, err := New([]DeviceConfig{scannerAt(s)}, rules(), func(driver.Reading) bool { close(stuck); <-release; return true }, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newManager(t, func(driver.Reading) bool { close(stuck); <-release; return true }, scannerAt(s))
 	l := run(t, m, nil)
 	do(t, s, "scan 036000291452")
 	<-stuck
@@ -439,7 +447,7 @@ func TestConfigErrors(t *testing.T) {
 		{[]DeviceConfig{ok, {Name: "a", Role: driver.Scanner, Port: "/dev/ttyS1"}}, "another device"},
 		{[]DeviceConfig{ok, {Name: "b", Role: driver.Scanner, Port: "/dev/ttyS0"}}, `port of device "a"`},
 	} {
-		if _, err := New(c.devs, rules(), nil, nil); err == nil || !strings.Contains(err.Error(), c.say) {
+		if _, err := New(Config{Devices: c.devs, Rules: rules()}); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%+v: got %v, want %q", c.devs, err, c.say)
 		}
 	}

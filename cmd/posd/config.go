@@ -9,6 +9,7 @@ import (
 	"posd/config"
 	"posd/drivers"
 	"posd/drivers/driver"
+	"posd/drivers/hotplug"
 	"posd/lane"
 	"posd/tid"
 )
@@ -19,7 +20,11 @@ func loadConfig(path string) (config.Config, error) {
 	return config.Load(path, config.Checks{
 		Country: tid.KnowsCountry,
 		Issuer:  tid.CheckIssuer,
-		Device:  func(d config.Device, rest config.Config) error { return deviceConfig(d).Check(rules(rest)) },
+		ID: func(id string) error {
+			_, err := hotplug.ParseID(id)
+			return err
+		},
+		Device: func(d config.Device, rest config.Config) error { return deviceConfig(d).Check(rules(rest)) },
 	})
 }
 
@@ -29,7 +34,11 @@ func rules(c config.Config) tid.Rules {
 }
 
 func deviceConfig(d config.Device) drivers.DeviceConfig {
-	return drivers.DeviceConfig{Name: d.Name, Role: driver.Role(d.Role), Driver: d.Driver, Port: d.Port, Line: d.Line, Settings: d.Settings}
+	id, _ := hotplug.ParseID(d.ID) // it has been checked
+	return drivers.DeviceConfig{
+		Name: d.Name, Role: driver.Role(d.Role), Driver: d.Driver, Port: d.Port, ID: id, Transport: driver.Transport(d.Transport),
+		Disabled: d.Disabled, Line: d.Line, Settings: d.Settings,
+	}
 }
 
 func deviceConfigs(c config.Config) []drivers.DeviceConfig {
@@ -88,13 +97,17 @@ func printConfig(cmd *cobra.Command, path string, c config.Config) error {
 	if c.Posmain.URL == "" {
 		fmt.Fprintln(out, "There is no posmain.url: baskets wait on this lane.")
 	}
-	if len(c.Devices) == 0 {
-		fmt.Fprintln(out, "There is no [[device]]: nothing is read.")
+	switch {
+	case len(c.Devices) == 0 && !c.Discover:
+		fmt.Fprintln(out, "There is no [[device]], and discover = false: nothing is read.")
+		return nil
+	case len(c.Devices) == 0:
+		fmt.Fprintln(out, "There is no [[device]]: what is certainly a scanner, card reader or keypad is read.")
 		return nil
 	}
-	table := cli.NewTable("DEVICE", "ROLE", "DRIVER", "PORT")
+	table := cli.NewTable("DEVICE", "ROLE", "DRIVER", "PORT OR ID")
 	for _, d := range c.Devices {
-		table.Row(d.Name, orAuto(d.Role), orAuto(d.Driver), d.Port)
+		table.Row(d.Name, orAuto(d.Role), orAuto(d.Driver), d.Port+d.ID)
 	}
 	return table.Print(out)
 }

@@ -49,6 +49,7 @@ const (
 	journalName     = "journal.db"
 	manifestName    = "manifest.json"
 	credentialsName = "credentials"
+	statisticsName  = "statistics.json"
 )
 
 func credentialsDir(c config.Config) string { return filepath.Join(c.StateDir, credentialsName) }

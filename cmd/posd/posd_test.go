@@ -68,7 +68,7 @@ func newPosd(t *testing.T, clock lane.Clock) *posd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := drivers.New(nil, tid.Rules{}, offer(l), nil)
+	m, err := drivers.New(drivers.Config{Sink: offer(l)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,18 +129,6 @@ func TestWatchdogStarves(t *testing.T) {
 	d.beat(t.Context(), true)
 	if got := told(); !strings.Contains(got, "\nWATCHDOG=1") || !strings.Contains(got, "STATUS=0 of 0 devices read, no basket open, not enrolled") {
 		t.Errorf("of a lane that runs systemd was told %q", got)
-	}
-}
-
-func TestKnown(t *testing.T) {
-	before := []drivers.Status{{Name: "a", Reason: "not opened"}, {Name: "b", Reason: "not opened"}}
-	now := []drivers.Status{{Name: "a", State: "missing"}, before[1]}
-	if known(before, now) {
-		t.Error("a device that was not opened yet counts as known")
-	}
-	now[1] = drivers.Status{Name: "b", State: "reading"}
-	if !known(before, now) || !known(nil, nil) {
-		t.Error("devices whose state is known do not count")
 	}
 }
 

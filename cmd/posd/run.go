@@ -110,7 +110,10 @@ func (d *posd) wire(ctx context.Context, c config.Config) (err error) {
 	if d.lane, err = lane.New(ctx, laneConfig(c), deps); err != nil {
 		return err
 	}
-	if d.devices, err = drivers.New(deviceConfigs(c), rules(c), offer(d.lane), d.log); err != nil {
+	if d.devices, err = drivers.New(drivers.Config{
+		Devices: deviceConfigs(c), Discover: c.Discover, Rules: rules(c), Sink: offer(d.lane), Log: d.log,
+		Statistics: filepath.Join(c.StateDir, statisticsName),
+	}); err != nil {
 		return err
 	}
 	d.server = api.New(d.lane, api.Program{
@@ -151,10 +154,9 @@ func (d *posd) serve(ctx context.Context) error {
 	}
 	part(&backs, back, "the lane", d.lane.Run)
 	part(&backs, back, "the connections", d.remote.run)
-	before := d.devices.Status()
 	part(&fronts, front, "the devices", d.devices.Run)
 	part(&fronts, front, "the API", func(ctx context.Context) error { return d.server.Serve(ctx, d.socket) })
-	part(&fronts, front, "systemd", func(ctx context.Context) error { d.supervise(ctx, before); return nil })
+	part(&fronts, front, "systemd", func(ctx context.Context) error { d.supervise(ctx); return nil })
 	<-front.Done()
 	fronts.Wait()
 	stopBack()

@@ -8,21 +8,19 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"posd/drivers"
 	"posd/lane"
 	"posd/lane/api"
 )
 
 const (
 	statusEvery = 10 * time.Second
-	lookEvery   = 20 * time.Millisecond // at whether the devices' state is known yet
-	knownWithin = 10 * time.Second      // a device that says nothing does not hold up the lane
-	laneStuck   = 20 * time.Second      // its loop turns every 5 s
+	knownWithin = 10 * time.Second // a device that says nothing does not hold up the lane
+	laneStuck   = 20 * time.Second // its loop turns every 5 s
 )
 
 // supervise tells systemd that posd is ready, how it is, and that it lives. It
 // does nothing where there is no systemd.
-func (d *posd) supervise(ctx context.Context, before []drivers.Status) {
+func (d *posd) supervise(ctx context.Context) {
 	every := statusEvery
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -31,7 +29,7 @@ func (d *posd) supervise(ctx context.Context, before []drivers.Status) {
 	if watchdog > 0 {
 		every = min(every, watchdog/3)
 	}
-	d.awaitDevices(ctx, before)
+	d.awaitDevices(ctx)
 	if ctx.Err() == nil {
 		d.notify(daemon.SdNotifyReady + "\nSTATUS=" + d.statusLine(ctx))
 	}
@@ -49,32 +47,15 @@ func (d *posd) supervise(ctx context.Context, before []drivers.Status) {
 }
 
 // awaitDevices waits until each device is being read, or it is known why not.
-func (d *posd) awaitDevices(ctx context.Context, before []drivers.Status) {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+func (d *posd) awaitDevices(ctx context.Context) {
 	give := time.NewTimer(knownWithin)
 	defer give.Stop()
-	for !known(before, d.devices.Status()) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-give.C:
-			d.log.Warn("a device is neither read nor known to be missing: going on without it")
-			return
-		case <-ticker.C:
-		}
+	select {
+	case <-ctx.Done():
+	case <-d.devices.Settled():
+	case <-give.C:
+		d.log.Warn("a device is neither read nor known to be missing: going on without it")
 	}
-}
-
-// known reports whether every device has another status than before it was
-// opened for the first time.
-func known(before, now []drivers.Status) bool {
-	for i := range now {
-		if now[i] == before[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // beat feeds the watchdog, if every reader and the lane's loop live.

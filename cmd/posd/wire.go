@@ -47,9 +47,12 @@ func keyOf(k msr.EntryKind) lane.Key {
 func devicesOf(m *drivers.Manager) []api.Device {
 	var devices []api.Device
 	for _, s := range m.Status() {
+		stats := s.Statistics
 		devices = append(devices, api.Device{
-			Name: s.Name, Role: string(s.Role), Driver: s.Driver, Port: s.Port, State: string(s.State), Reason: s.Reason, Remedy: s.Remedy,
-			Good: s.Good, Errors: s.Errors, Dropped: s.Dropped, LastRead: s.LastRead,
+			Name: s.Name, Role: string(s.Role), Driver: s.Driver, ID: s.ID, Port: s.Port, Product: s.Product, Adopted: s.Adopted,
+			State: string(s.State), Reason: s.Reason, Remedy: s.Remedy,
+			Good: stats.Good(), Errors: stats.Errors(), Dropped: stats.Dropped, Unsent: stats.Unsent,
+			Since: stats.Since, LastRead: stats.LastRead, Statistics: stats.Counts, Refusals: stats.Refusals,
 		})
 	}
 	return devices

@@ -29,23 +29,34 @@ type Lane interface {
 	Subscribe() (events <-chan lane.Event, cancel func())
 }
 
-// Device is how one of the lane's devices does.
+// Device is how one of the lane's devices does. What it counts goes on since it
+// was installed.
 type Device struct {
-	Name     string    `json:"name"`
-	Role     string    `json:"role"` // scanner, msr, keypad
-	Driver   string    `json:"driver"`
-	Port     string    `json:"port"`
-	State    string    `json:"state"`            // reading, missing, claimed-by-other, no-permission, failed
-	Reason   string    `json:"reason,omitempty"` // why it is not being read
-	Remedy   string    `json:"remedy,omitempty"` // what a person can do about that
-	Good     uint64    `json:"good"`             // readings that could be read
-	Errors   uint64    `json:"errors"`           // input that could not be read
-	Dropped  uint64    `json:"dropped"`          // readings that the lane did not take
-	LastRead time.Time `json:"last_read,omitzero"`
+	Name       string            `json:"name"`
+	Role       string            `json:"role"` // scanner, msr, keypad
+	Driver     string            `json:"driver"`
+	ID         string            `json:"id,omitempty"`      // of USB or Bluetooth: vendor:product, :serial, @port
+	Port       string            `json:"port"`              // its node; empty if it is not plugged in
+	Product    string            `json:"product,omitempty"` // as it calls itself
+	Adopted    bool              `json:"adopted"`           // it was found, and is not in the configuration
+	State      string            `json:"state"`             // reading, missing, claimed-by-other, no-permission, ambiguous, disabled, failed
+	Reason     string            `json:"reason,omitempty"`  // why it is not being read
+	Remedy     string            `json:"remedy,omitempty"`  // what a person can do about that
+	Good       uint64            `json:"good"`              // readings that could be read
+	Errors     uint64            `json:"errors"`            // input that could not be read
+	Dropped    uint64            `json:"dropped"`           // readings that the lane did not take
+	Unsent     uint64            `json:"unsent"`            // signals that the device did not take
+	Since      time.Time         `json:"since,omitzero"`    // since when is counted
+	LastRead   time.Time         `json:"last_read,omitzero"`
+	Statistics map[string]uint64 `json:"statistics"` // by the names of UnifiedPOS
+	Refusals   map[string]uint64 `json:"refusals"`   // errors by their code
 }
 
-// Reading is the State of a device that works.
-const Reading = "reading"
+// The states of a device that need nobody's attention.
+const (
+	Reading  = "reading"
+	Disabled = "disabled"
+)
 
 // Enrolment is who the lane is to central.
 type Enrolment struct {
@@ -101,7 +112,17 @@ func (s *Server) status(ctx context.Context) (Status, error) {
 }
 
 func (s *Server) devices() []Device {
-	return append([]Device{}, s.program.Devices()...)
+	devices := append([]Device{}, s.program.Devices()...)
+	for i := range devices {
+		d := &devices[i]
+		if d.Statistics == nil {
+			d.Statistics = map[string]uint64{}
+		}
+		if d.Refusals == nil {
+			d.Refusals = map[string]uint64{}
+		}
+	}
+	return devices
 }
 
 // problems says what a person should look at.
@@ -114,7 +135,7 @@ func problems(st Status) []string {
 	}
 	note("nothing can be kept", st.Lane.JournalError)
 	for _, d := range st.Devices {
-		if d.State != Reading {
+		if d.State != Reading && d.State != Disabled {
 			note("device "+d.Name+" is "+d.State, join(d.Reason, d.Remedy))
 		}
 	}
