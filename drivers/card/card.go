@@ -55,7 +55,12 @@ func descriptorOf(a driver.Attributes) (hid.Descriptor, error) {
 }
 
 // beginning gives a copy of the first n bytes of what was read.
-func beginning(reads []driver.Read, n int) (b []byte) {
+func beginning(reads []driver.Read, n int) []byte {
+	size := 0
+	for _, r := range reads {
+		size += len(r.Data)
+	}
+	b := make([]byte, 0, min(size, n)) // growing would leave copies behind
 	for _, r := range reads {
 		b = append(b, r.Data[:min(len(r.Data), n-len(b))]...)
 	}

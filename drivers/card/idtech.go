@@ -18,14 +18,14 @@ func IDTECH() driver.Driver {
 	return driver.Driver{
 		Name: "idtech-msr", Role: driver.MSR, Transports: []driver.Transport{driver.HIDRaw, driver.TTY},
 		Doc:  "ID TECH card readers (MiniMag, SecureMag, SREDKey, SecureKey) in HID mode (usage page FF00), and SecureMag on a serial port",
-		Mode: "HID, not keyboard emulation (product 2010, not 2030); setting 23 (USB HID format) is 0 or 1. SecureMag sends clear tracks at security level 1 only; setting 85 is 0 for the original format and 1 for the enhanced one",
-		Beep: "the reader, as its setting 11 (beep) says; the host cannot give it",
+		Mode: "HID, not keyboard emulation (product 2010, not 2030); setting 0x23 (USB HID format) is 0 or 1. An encrypting reader sends clear tracks at security level 1 only; setting 0x85 is 0 for the original format and 1 for the enhanced one",
+		Beep: "the reader, as its setting 0x11 (beep volume) says; the host cannot give it",
 		Settings: []driver.Setting{
 			{Key: "cipher", Values: "tdes, aes", Default: "tdes", Doc: "what a reader encrypts with that sends the original format, which does not tell"},
 		},
 		Claim: func(a driver.Attributes) bool {
-			_, err := idTechOf(a)
-			return a.Transport == driver.TTY || err == nil
+			l, err := idTechOf(a)
+			return a.Transport == driver.TTY || err == nil && (a.Vendor == idTech || l.output.Count > 0)
 		},
 		Adopt: func(a driver.Attributes) bool {
 			_, err := idTechOf(a)

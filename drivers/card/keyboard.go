@@ -25,7 +25,7 @@ func Keyboard() driver.Driver {
 	return driver.Driver{
 		Name: "keyboard-msr", Role: driver.MSR, Transports: []driver.Transport{driver.Evdev},
 		Doc:  "card readers that play a keyboard: %track 1?;track 2?+track 3? and Enter, or what encrypting ones type in their place",
-		Mode: "keyboard emulation, which most readers come with, for the keyboard layout that is set here. ID TECH: product 2030. MagTek: property 10 (interface type) is 01",
+		Mode: "keyboard emulation, which most readers come with, for the keyboard layout that is set here. ID TECH: product 2030. MagTek: property 0x10 (interface type) is 1",
 		Beep: "the reader; the host cannot give it",
 		Settings: []driver.Setting{
 			{Key: "layout", Values: "us, uk, de, fr, es, it", Default: "us", Doc: "the keyboard layout that the reader types for"},
@@ -144,7 +144,11 @@ func capitals(frame []byte) {
 func typesTrack(reads []driver.Read) bool {
 	for _, l := range keyboard.Layouts() {
 		t := keyboard.NewTypist(l, nil)
-		var text []byte
+		size := 0
+		for _, r := range reads {
+			size += len(r.Data) // no event gives more bytes than it has
+		}
+		text := make([]byte, 0, size)
 		for _, r := range reads {
 			for e := range recording.Events(r.Data) {
 				if stroke, ok := t.Type(e); ok {

@@ -1,6 +1,7 @@
 package card
 
 import (
+	"bytes"
 	"time"
 
 	"posd/drivers/driver"
@@ -22,12 +23,18 @@ func (d *secureLine) Decode(r driver.Read, emit driver.Emit) {
 	defer clear(r.Data)
 	d.Expire(r.At, emit)
 	d.last = r.At
-	for i := range r.Data {
-		if d.n > 0 || r.Data[i] == secureSTX && d.framer.Deadline().IsZero() {
-			d.put(r.Data[i], emit)
-		} else {
-			d.pass(r.Data[i:i+1], emit)
+	for rest := r.Data; len(rest) > 0; {
+		if d.n > 0 || rest[0] == secureSTX && d.framer.Deadline().IsZero() {
+			d.put(rest[0], emit)
+			rest = rest[1:]
+			continue
 		}
+		n := 1 + bytes.IndexByte(rest[1:], secureSTX)
+		if n == 0 {
+			n = len(rest)
+		}
+		d.pass(rest[:n], emit)
+		rest = rest[n:]
 	}
 }
 

@@ -14,7 +14,9 @@ import (
 func Serial() driver.Driver {
 	return driver.Driver{
 		Name: "serial-msr", Role: driver.MSR, Transports: []driver.Transport{driver.TTY},
-		Doc: "magnetic-stripe readers on a serial port: %track 1?;track 2?+track 3? and CR",
+		Doc:  "magnetic-stripe readers on a serial port: %track 1?;track 2?+track 3? and CR, or what MagneSafe ones send in their place",
+		Mode: "as it comes: readers for RS-232, port-powered ones, and those that are a USB serial port. SecureMag has a driver of its own, idtech-msr",
+		Beep: "the reader; one that waits for the host's answer gets what ack and nak say",
 		Settings: append([]driver.Setting{
 			{Key: "lrc", Values: "true, false", Default: "false", Doc: "the reader sends the LRC behind each end sentinel"},
 			{Key: "gap", Values: "time span", Doc: "silence that ends a swipe, for readers that send each track in a line of its own"},

@@ -22,6 +22,10 @@ const (
 	maxPreamble = 15
 	// separator is what stands between the parts of what MagneSafe readers send.
 	separator = '|'
+	// sentinels begin tracks; DEL ends them too.
+	sentinels = "%;+#&!@" + string(del)
+	del       = 0x7f
+	maxTrack  = 107
 
 	codeNoise = "noise" // more was sent than tracks
 )
@@ -45,15 +49,33 @@ func (t textReader) read(at time.Time, frame []byte) driver.Reading {
 	if i := secureAt(frame); i >= 0 {
 		return t.secure.readText(at, frame[i:])
 	}
-	if i := bytes.IndexByte(frame, separator); i >= 0 {
+	if bytes.IndexByte(frame, separator) >= 0 {
 		return t.magneSafe(at, frame)
 	}
-	if behind := frame[bytes.LastIndexByte(frame, '?')+1:]; len(behind) > maxPreamble && bytes.IndexByte(frame, '?') >= 0 {
+	if noisy(frame) {
 		return driver.Failure(at, codeNoise, "the reader sends more than tracks. If it encrypts, its separator must be the one that it is made with, |")
 	}
 	reader := t.secure.reader
 	reader.LRC = t.lrc
 	return swiped(at, reader.Read(frame))
+}
+
+// noisy reports whether more stands behind the tracks of a frame than readers may
+// be set to send there, and than the beginning of one more track.
+func noisy(frame []byte) bool {
+	end := bytes.LastIndexByte(frame, '?')
+	if bytes.Count(frame, []byte{del})%2 == 0 {
+		end = max(end, bytes.LastIndexByte(frame, del))
+	}
+	behind := frame[end+1:]
+	if end < 0 || len(behind) <= maxPreamble {
+		return false
+	}
+	at := bytes.IndexAny(behind, sentinels)
+	if at < 0 || len(behind)-at > maxTrack || bytes.IndexAny(behind[at+1:], sentinels) >= 0 {
+		return true
+	}
+	return len(bytes.TrimFunc(behind[:at], func(c rune) bool { return c <= ' ' })) > 1 // an LRC
 }
 
 // secureAt gives where the text of ID TECH's encrypting readers begins, behind a
