@@ -163,7 +163,7 @@ func ambiguous(s slot, groups [][]hotplug.Node) *node.Error {
 	return &node.Error{
 		State:  node.Ambiguous,
 		Reason: fmt.Sprintf("%d devices %s are plugged in, with nothing to tell them apart but their ports", len(groups), s.cfg.ID),
-		Remedy: fmt.Sprintf("give each a [[device]] of its own in the configuration: id = %q", strings.Join(ids, `" and id = "`)),
+		Remedy: fmt.Sprintf("give each a [[device]] of its own in the configuration: id = \"%s\"", strings.Join(ids, `" and id = "`)),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -88,10 +89,9 @@ func (m *Manager) save() error {
 	defer m.mu.Unlock()
 	now := maps.Clone(m.stats)
 	for _, d := range m.devices {
-		if s := d.status().Statistics; len(now) < maxKept || hasKey(now, d.cfg.Name) {
-			now[d.cfg.Name] = s
-		}
+		now[d.cfg.Name] = d.status().Statistics
 	}
+	trim(now)
 	if reflect.DeepEqual(now, m.stats) {
 		return nil
 	}
@@ -106,7 +106,17 @@ func (m *Manager) save() error {
 	return nil
 }
 
-func hasKey(m map[string]Statistics, key string) bool { _, ok := m[key]; return ok }
+// trim forgets the devices that have been read the longest ago, where there are
+// too many.
+func trim(all map[string]Statistics) {
+	if len(all) <= maxKept {
+		return
+	}
+	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return all[b].LastRead.Compare(all[a].LastRead) })
+	for _, name := range names[maxKept:] {
+		delete(all, name)
+	}
+}
 
 // replace writes a file in one step.
 func replace(path string, text []byte) error {

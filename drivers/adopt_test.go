@@ -1,0 +1,278 @@
+package drivers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"posd/drivers/driver"
+	"posd/drivers/hotplug"
+	"posd/drivers/node"
+	"posd/sim"
+)
+
+// world is what is plugged in, and plugged in and out by the test.
+type world struct {
+	at     []hotplug.Node // from the start
+	events chan hotplug.Change
+}
+
+func newWorld(at ...hotplug.Node) *world { return &world{at, make(chan hotplug.Change)} }
+
+func (w *world) watch(ctx context.Context, _ string, change func(hotplug.Change)) error {
+	for _, n := range w.at {
+		change(hotplug.Change{Action: hotplug.Added, Node: n})
+	}
+	change(hotplug.Change{Action: hotplug.Scanned})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-w.events:
+			change(c)
+		}
+	}
+}
+
+func (w *world) plug(n hotplug.Node)   { w.events <- hotplug.Change{Action: hotplug.Added, Node: n} }
+func (w *world) unplug(n hotplug.Node) { w.events <- hotplug.Change{Action: hotplug.Removed, Node: n} }
+
+// comAt is the serial port of a scanner that is played on a pty.
+func comAt(path, serial, at string) hotplug.Node {
+	n := comNode(filepath.Base(path), 0x05f9, at)
+	n.Path, n.Serial, n.Model = path, serial, "QuickScan"
+	return n
+}
+
+// inWorld runs a manager in a world.
+func inWorld(t *testing.T, w *world, c Config) *lane {
+	t.Helper()
+	readings := make(chan driver.Reading, 1024)
+	c.Rules, c.Watch = rules(), w.watch
+	c.Sink = func(r driver.Reading) bool { readings <- r; return true }
+	m, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := run(t, m, readings)
+	select {
+	case <-m.Settled():
+	case <-time.After(10 * time.Second):
+		t.Fatalf("it never settles: %+v", m.Status())
+	}
+	return l
+}
+
+func scannerBy(t testing.TB, id string) DeviceConfig {
+	return DeviceConfig{Name: "front", Role: driver.Scanner, ID: idOf(t, id)}
+}
+
+func (l *lane) expect(i int, name string, s State) {
+	l.t.Helper()
+	eventually(l.t, fmt.Sprintf("%s %s", name, s), func() bool {
+		all := l.Status()
+		return len(all) > i && all[i].Name == name && all[i].State == s
+	})
+}
+
+func TestAdoption(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	n := comAt(s.Path(sim.Scanner), "S100", "1-1")
+	w := newWorld(n)
+	l := inWorld(t, w, Config{Discover: true})
+	l.expect(0, "scanner-05f9:2214:S100", node.Reading)
+	do(t, s, "scan 036000291452")
+	if r := l.next(); r.Device != "scanner-05f9:2214:S100" || r.Scan.Label != "036000291452" {
+		t.Errorf("got %+v", r)
+	}
+	if st := l.Status()[0]; !st.Adopted || st.Driver != "serial-scanner" || st.Product == "" || st.ID != "05f9:2214:S100@1-1" || st.Port != n.Path {
+		t.Errorf("status: %+v", st)
+	}
+	w.unplug(n)
+	l.expect(0, "scanner-05f9:2214:S100", node.Missing)
+	if st := l.Status()[0]; st.Port != "" || st.Statistics.Good() != 1 {
+		t.Errorf("status: %+v", st)
+	}
+}
+
+// A device is known by its serial number, wherever it is plugged in and whatever
+// its node is called then.
+func TestAnotherPort(t *testing.T) {
+	t.Parallel()
+	s, other := play(t, sim.Scanner), play(t, sim.Scanner)
+	n, moved := comAt(s.Path(sim.Scanner), "S100", "1-1"), comAt(other.Path(sim.Scanner), "S100", "2-4")
+	w := newWorld(n)
+	l := inWorld(t, w, Config{Devices: []DeviceConfig{scannerBy(t, "05f9:2214:S100")}})
+	l.expect(0, "front", node.Reading)
+	w.unplug(n)
+	w.plug(moved)
+	do(t, other, "scan 5901234123457")
+	if got := l.label(); got != "5901234123457" {
+		t.Errorf("got %s", got)
+	}
+	if all := l.Status(); len(all) != 1 || all[0].ID != "05f9:2214:S100@2-4" {
+		t.Errorf("status: %+v", all)
+	}
+}
+
+// A device that is there again before its removal was told is read from its new
+// node.
+func TestTargetChangesUnderTheReader(t *testing.T) {
+	t.Parallel()
+	s, other := play(t, sim.Scanner), play(t, sim.Scanner)
+	n, again := comAt(s.Path(sim.Scanner), "S100", "1-1"), comAt(other.Path(sim.Scanner), "S100", "1-1")
+	again.Kernel = "ttyACM1"
+	w := newWorld(n)
+	l := inWorld(t, w, Config{Devices: []DeviceConfig{scannerBy(t, "05f9:2214:S100")}})
+	w.plug(again)
+	w.unplug(n)
+	do(t, other, "scan 5901234123457")
+	if got := l.label(); got != "5901234123457" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	s, other := play(t, sim.Scanner), play(t, sim.Scanner)
+	one, two := comAt(s.Path(sim.Scanner), "", "1-1"), comAt(other.Path(sim.Scanner), "", "1-2")
+	two.Kernel = "ttyACM1"
+	w := newWorld(one, two)
+	l := inWorld(t, w, Config{Discover: true})
+	l.expect(0, "scanner-05f9:2214", node.Ambiguous)
+	if st := l.Status(); len(st) != 1 || !strings.Contains(st[0].Remedy, "05f9:2214@1-1") || !strings.Contains(st[0].Remedy, "05f9:2214@1-2") {
+		t.Errorf("status: %+v", st)
+	}
+	w.unplug(two)
+	l.expect(0, "scanner-05f9:2214", node.Reading)
+	w.plug(two) // the one that is read stays
+	l.expect(1, "scanner-05f9:2214@1-2", node.Ambiguous)
+	do(t, s, "scan 036000291452")
+	if got := l.label(); got != "036000291452" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestDisabledAndNotDiscovered(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	off := scannerBy(t, "05f9:2214:S200")
+	off.Disabled = true
+	w := newWorld(comAt(s.Path(sim.Scanner), "S100", "1-1"))
+	l := inWorld(t, w, Config{Devices: []DeviceConfig{off}})
+	l.expect(0, "front", node.Disabled)
+	l.expect(1, "scanner-05f9:2214:S100@1-1", node.Disabled)
+	if st := l.Status()[1]; !strings.Contains(st.Remedy, `id = "05f9:2214:S100", role = "scanner"`) {
+		t.Errorf("status: %+v", st)
+	}
+}
+
+// A device that comes back under ever new numbers does not fill the memory.
+func TestEverNewDevices(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	w := newWorld()
+	l := inWorld(t, w, Config{Discover: true})
+	for i := range 3 * maxAdopted {
+		n := comAt(s.Path(sim.Scanner), fmt.Sprintf("S%04d", i), "1-1")
+		w.plug(n)
+		w.unplug(n)
+	}
+	eventually(t, "no more than so many", func() bool { return len(l.Status()) <= maxAdopted })
+	w.plug(comAt(s.Path(sim.Scanner), "S9999", "1-1"))
+	do(t, s, "scan 036000291452")
+	if r := l.next(); r.Device != "scanner-05f9:2214:S9999" {
+		t.Errorf("read by %s", r.Device)
+	}
+}
+
+func TestStatisticsAreKept(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.MSR)
+	file := filepath.Join(t.TempDir(), "statistics.json")
+	c := Config{Devices: []DeviceConfig{{Name: "card", Role: driver.MSR, Port: s.Path(sim.MSR)}}, Statistics: file}
+	l := inWorld(t, newWorld(), c)
+	do(t, s, "swipe 4111111111111111", "swipe-error")
+	for range 2 {
+		l.next()
+	}
+	before := l.Status()[0].Statistics
+	l.stop()
+	l = inWorld(t, newWorld(), c)
+	after := l.Status()[0].Statistics
+	l.stop()
+	if before.Good() != 1 || before.Errors() != 1 || after.Good() != 1 || after.Errors() != before.Errors() || !after.Since.Equal(before.Since) || after.Refusals["unreadable"] != 1 {
+		t.Errorf("before %+v\nafter %+v", before, after)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || bytes.Contains(text, []byte("1111")) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	for _, bad := range []string{"{", `{"version": 2}`, `{"version": 1, "devices": {"card": {}}}`} {
+		if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		l := inWorld(t, newWorld(), c)
+		do(t, s, "swipe 4111111111111111")
+		if l.next(); l.Status()[0].Statistics.Good() != 1 {
+			t.Errorf("%s: %+v", bad, l.Status()[0])
+		}
+		l.stop()
+		if said := strings.Contains(log.String(), "begun anew"); said == strings.Contains(bad, "card") {
+			t.Errorf("%s: said %t", bad, said)
+		}
+	}
+}
+
+func TestTrim(t *testing.T) {
+	all := map[string]Statistics{}
+	for i := range maxKept + 50 {
+		all[fmt.Sprint(i)] = Statistics{LastRead: time.Unix(int64(i), 0)}
+	}
+	trim(all)
+	if _, old := all["49"]; old || len(all) != maxKept || all["50"].LastRead.IsZero() {
+		t.Errorf("%d are kept", len(all))
+	}
+}
+
+func TestTap(t *testing.T) {
+	t.Parallel()
+	s := play(t, sim.Scanner)
+	l := start(t, scannerAt(s))
+	heard := make(chan string, 10)
+	listen := func(r driver.Read) { heard <- string(r.Data) }
+	stop, err := l.Tap("front", Tap{Read: listen, Divert: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Tap("front", Tap{}); err != ErrTapped {
+		t.Errorf("a second listener: %v", err)
+	}
+	if _, err := l.Tap("back", Tap{}); err == nil {
+		t.Error("there is no such device")
+	}
+	do(t, s, "scan 036000291452")
+	for got := ""; got != "036000291452\r"; got += <-heard {
+	}
+	stop()
+	stop()
+	do(t, s, "scan 5901234123457")
+	if got := l.label(); got != "5901234123457" {
+		t.Errorf("the diverted label went on: %s", got)
+	}
+	if len(heard) != 0 {
+		t.Errorf("heard %q after the end", <-heard)
+	}
+	if st := l.Status()[0]; st.Statistics.Good() != 2 {
+		t.Errorf("status: %+v", st)
+	}
+}
