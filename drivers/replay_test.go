@@ -166,7 +166,7 @@ func TestReplayErrors(t *testing.T) {
 		{"# transport: hidraw\n0 < 41", "serial-scanner", "recording of hidraw"},
 		{"0 < 41", Auto, "transport"},
 		{"# transport: evdev\n0 < 1 2 3", Auto, "evdev"},
-		{"# transport: usbfs\n0 < 41", Auto, "no driver claims"},
+		{"# transport: hidraw\n0 < 41", Auto, "no driver claims"},
 		{"# transport: hidraw\n0 < 41", "hid-pos-scanner", "no HID report descriptor"},
 		{"# transport: hidraw\n# descriptor: 05\n0 < 41", "hid-pos-scanner", "beyond the end"},
 		{"# transport: hidraw\n# descriptor: 05 01 09 06 A1 01 75 08 95 08 81 02 C0\n0 < 41", "hid-pos-scanner", "no bar code scanner"},
@@ -229,7 +229,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, []string{"hid-msr", "hid-pos-scanner", "idtech-msr", "keyboard-msr", "magtek-msr", "serial-keypad", "serial-msr", "serial-scanner"}) {
+	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, []string{"hid-msr", "hid-pos-scanner", "ibm-scanner", "idtech-msr", "keyboard-msr", "magtek-msr", "serial-keypad", "serial-msr", "serial-scanner"}) {
 		t.Errorf("drivers: %v", got)
 	}
 }

@@ -21,6 +21,7 @@ func Table() []driver.Driver {
 		keypad.Serial(),
 		barcode.Serial(),
 		barcode.HIDPOS(),
+		barcode.IBM(),
 		card.HIDMSR(),
 		card.MagTek(),
 		card.Keyboard(),

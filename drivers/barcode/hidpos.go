@@ -45,8 +45,8 @@ const (
 )
 
 const (
-	continuedExpiry = time.Second
-	joinExpiry      = 100 * time.Millisecond // nothing but a full report says that the next one goes on
+	partExpiry = time.Second            // until the next part of a label must come
+	joinExpiry = 100 * time.Millisecond // the same, where nothing but a full report says that one comes
 )
 
 // posDecoder decodes Scanned Data Reports.
@@ -54,10 +54,7 @@ type posDecoder struct {
 	posLayout
 	menu     bool   // it answers commands
 	redirect []byte // the feature report to be sent first
-	label    []byte // AIM identifier and data of the reports so far
-	last     time.Time
-	more     bool
-	skip     bool // the label is too long: dropped up to its last report
+	parts    parts  // AIM identifier and data
 }
 
 func openHIDPOS(a driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Decoder, error) {
@@ -68,7 +65,7 @@ func openHIDPOS(a driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Dec
 	if _, _, err := posSignals(a, s); err != nil {
 		return nil, err
 	}
-	d := &posDecoder{posLayout: l, menu: l.descriptor.Length(hid.Output, reportMenu) > 0, label: make([]byte, 0, scanner.MaxFrame)}
+	d := &posDecoder{posLayout: l, menu: l.descriptor.Length(hid.Output, reportMenu) > 0, parts: newParts()}
 	if n := l.descriptor.Length(hid.Feature, reportRedirect); n > 0 {
 		d.redirect = make([]byte, 1+n)
 		d.redirect[0], d.redirect[1] = reportRedirect, 1
@@ -121,27 +118,25 @@ func (d *posDecoder) Commands() []driver.Command {
 
 func (d *posDecoder) Deadline() time.Time {
 	switch {
-	case !d.more:
+	case !d.parts.more:
 		return time.Time{}
 	case d.continued.Count == 0:
-		return d.last.Add(joinExpiry)
+		return d.parts.last.Add(joinExpiry)
 	}
-	return d.last.Add(continuedExpiry)
+	return d.parts.last.Add(partExpiry)
 }
 
 func (d *posDecoder) Expire(now time.Time, emit driver.Emit) {
 	switch {
-	case !d.more || now.Before(d.Deadline()):
-		return
+	case !d.parts.more || now.Before(d.Deadline()):
 	case d.continued.Count > 0:
-		emit(driver.Failure(d.last, "incomplete", "the rest of a label in several reports did not come"))
-	case !d.skip:
-		d.whole(d.label, emit)
+		d.parts.expire(emit)
+	default:
+		if b, ok := d.parts.end(); ok {
+			d.whole(b, emit)
+		}
 	}
-	d.reset()
 }
-
-func (d *posDecoder) reset() { d.label, d.more, d.skip = d.label[:0], false, false }
 
 func (d *posDecoder) Decode(r driver.Read, emit driver.Emit) {
 	id, data := d.descriptor.Split(r.Data)
@@ -150,46 +145,28 @@ func (d *posDecoder) Decode(r driver.Read, emit driver.Emit) {
 	}
 	part, err := d.read(data)
 	if err != nil {
-		d.reset()
+		d.parts.spoil()
 		emit(driver.Failure(r.At, "report", err.Error()))
 		return
 	}
-	if !d.more && part.aim[0] != 0 {
-		d.label = append(d.label, part.aim[:]...)
+	if !d.parts.more && part.aim[0] != 0 {
+		d.parts.add(part.aim[:], true, r.At, emit)
 	}
-	d.last, d.more = r.At, part.more
-	d.add(part.text, emit)
-}
-
-// add appends the text of a report, and gives the label when it is whole.
-func (d *posDecoder) add(text []byte, emit driver.Emit) {
-	switch {
-	case d.skip:
-	case len(d.label)+len(text) > scanner.MaxFrame:
-		d.skip, d.label = true, d.label[:0]
-		emit(driver.Failure(d.last, scanner.CodeTooLong, "8 KiB came without the end of the label"))
-	default:
-		d.label = append(d.label, text...)
+	if b, ok := d.parts.add(part.text, part.more, r.At, emit); ok {
+		d.whole(b, emit)
 	}
-	if d.more {
-		return
-	}
-	if !d.skip {
-		d.whole(d.label, emit)
-	}
-	d.reset()
 }
 
 func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 	b = bytes.TrimRight(b, "\r\n\t") // the suffix that a scanner is set to send, as on other interfaces
 	switch {
 	case len(b) == 0:
-		emit(driver.Failure(d.last, scanner.CodeEmpty, "the report holds no data"))
+		emit(driver.Failure(d.parts.last, scanner.CodeEmpty, "the report holds no data"))
 	case d.menu && isMenuReply(b):
 	case bytes.IndexByte(b, 0) >= 0:
-		emit(driver.Failure(d.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says"))
+		emit(driver.Failure(d.parts.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says"))
 	default:
-		label(scanner.Frame{Data: b, At: d.last}, scanner.Options{}, emit)
+		label(scanner.Frame{Data: b, At: d.parts.last}, scanner.Options{}, emit)
 	}
 }
 

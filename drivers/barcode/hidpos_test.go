@@ -173,29 +173,42 @@ func TestHIDPOSJoining(t *testing.T) {
 	feed := func(s float64, r []byte) { driver.Feed(dec, driver.Read{At: at(s), Data: r}, got.emit) }
 	full := strings.Repeat("x", 56)
 
-	// A bad report ends what was begun.
+	// What is left of a label with a bad report is none; the next one is read.
 	feed(0, report(56, "]C0", full, 1))
 	feed(0.01, report(57, "]C0", full, 0))
-	feed(0.02, report(2, "]C0", "ab", 0))
+	feed(0.02, report(2, "]C0", "xy", 0))
+	feed(0.5, report(2, "]C0", "ab", 0))
 	if s := got.codes(); s != "report ab" {
 		t.Errorf("a bad report between: %q", s)
 	}
+	// Where its rest does not come, that is told once.
+	feed(0.6, report(56, "]C0", full, 1))
+	feed(0.61, report(57, "]C0", full, 0))
+	feed(1.7, report(2, "]C0", "ab", 0))
+	if s := got.codes(); s != "report ab" {
+		t.Errorf("a bad report at the end: %q", s)
+	}
+	feed(1.8, report(57, "]C0", full, 0))
+	feed(1.9, report(2, "]C0", "ab", 0))
+	if s := got.codes(); s != "report ab" {
+		t.Errorf("a bad report alone: %q", s)
+	}
 	// A report of another id does not.
-	feed(1, report(56, "]C0", full, 1))
-	feed(1.01, []byte{5, 1})
-	feed(1.02, report(2, "]C0", "ab", 0))
+	feed(2, report(56, "]C0", full, 1))
+	feed(2.01, []byte{5, 1})
+	feed(2.02, report(2, "]C0", "ab", 0))
 	if s := got.codes(); s != full+"ab" {
 		t.Errorf("another report between: %q", s)
 	}
 	// Nothing is longer than a frame: one error, and the next label is read.
 	for i := range 2*scanner.MaxFrame/56 + 3 {
-		feed(2+float64(i)/200, report(56, "]C0", full, 1))
+		feed(3+float64(i)/200, report(56, "]C0", full, 1))
 	}
 	if s := got.codes(); s != scanner.CodeTooLong {
 		t.Errorf("too long: %q", s)
 	}
-	feed(5, report(2, "]C0", "cd", 0))
-	if s := got.codes(); s != "incomplete cd" {
+	feed(5.6, report(2, "]C0", "cd", 0))
+	if s := got.codes(); s != "cd" {
 		t.Errorf("after it: %q", s)
 	}
 	for i := range scanner.MaxFrame/56 + 3 {
@@ -255,7 +268,7 @@ func TestHIDPOSClearsTracks(t *testing.T) {
 	if s := got.codes(); s != "card-data" {
 		t.Fatalf("got %q", s)
 	}
-	if b := dec.label[:cap(dec.label)]; bytes.ContainsAny(b, "14") {
+	if b := dec.parts.text[:cap(dec.parts.text)]; bytes.ContainsAny(b, "14") {
 		t.Errorf("the buffer holds %q", bytes.Trim(b, "\x00"))
 	}
 }

@@ -3,6 +3,7 @@ package barcode
 
 import (
 	"bytes"
+	"time"
 
 	"posd/drivers/driver"
 	"posd/scanner"
@@ -13,18 +14,26 @@ func label(f scanner.Frame, opt scanner.Options, emit driver.Emit) {
 	switch {
 	case f.Problem != nil:
 		emit(driver.Failure(f.At, f.Problem.Code, f.Problem.Reason))
-	case looksLikeTrack(f.Data):
-		clear(f.Data)
-		emit(driver.Failure(f.At, "card-data", "it looks like the track of a card, and a scanner's labels are kept in clear: is this a card reader?"))
+	case isCard(f.Data, f.At, emit):
 	default:
 		emit(driver.Reading{Type: driver.Scan, At: f.At, Scan: scanner.Decode(f.Data, opt)})
 	}
 }
 
+// isCard refuses the tracks of a card, and clears them. A card reader that is
+// configured as a scanner must not leave card numbers in baskets.
+func isCard(data []byte, at time.Time, emit driver.Emit) bool {
+	if !looksLikeTrack(data) {
+		return false
+	}
+	clear(data)
+	emit(driver.Failure(at, "card-data", "it looks like the track of a card, and a scanner's labels are kept in clear: is this a card reader?"))
+	return true
+}
+
 // looksLikeTrack reports whether a label is shaped as tracks of ISO/IEC 7813:
 // start sentinel, end sentinel, and enough digits for a card number between, or
-// the E of a track that could not be read. A card reader that is configured as
-// a scanner must not leave card numbers in baskets.
+// the E of a track that could not be read.
 func looksLikeTrack(data []byte) bool {
 	start := bytes.IndexAny(data, "%;+")
 	if start < 0 || start > 4 || bytes.IndexByte(data[start:], '?') < 0 {
