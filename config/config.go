@@ -41,7 +41,10 @@ type Config struct {
 }
 
 // API is the [api] table.
-type API struct{ Socket string }
+type API struct {
+	Socket  string
+	Metrics string // HOST:PORT that metrics are served at, over HTTP; "" for the socket alone
+}
 
 // Posmain is the [posmain] table.
 type Posmain struct {
@@ -132,7 +135,7 @@ func Parse(name string, text []byte, checks Checks) (Config, error) {
 		StateDir:     d.path("state_dir", "/var/lib/posd"),
 		Country:      d.text("country", ""),
 		PaymentCards: d.paymentCards(),
-		API:          API{Socket: d.socket("api.socket", DefaultSocket)},
+		API:          API{Socket: d.socket("api.socket", DefaultSocket), Metrics: d.listen("api.metrics")},
 		Posmain:      Posmain{URL: d.address("posmain.url")},
 		Central:      Central{Timeout: d.span("central.timeout", 800*time.Millisecond, 10*time.Millisecond, 10*time.Second)},
 		Basket:       d.basket(),

@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		StateDir: "/var/lib/posd", Country: "US", PaymentCards: true,
 		Discover: true,
-		API:      API{"/run/posd/posd.sock"},
+		API:      API{Socket: "/run/posd/posd.sock"},
 		Central:  Central{800 * time.Millisecond},
 		Basket: Basket{
 			AbandonAfter: 5 * time.Minute, AnonymousAfter: 2 * time.Minute, CloseGuard: 2 * time.Second,
@@ -79,6 +79,7 @@ country = "DE"
 payment_cards = false
 discover = false
 api.socket = "/tmp/x.sock"
+api.metrics = "[::1]:9478"
 posmain = { url = "https://main.shop:8443" }
 [central]
 timeout = "1.5s"
@@ -121,7 +122,7 @@ enabled = false
 		got.KeepFor != 48*time.Hour || got.CloseGuard != 500*time.Millisecond || fmt.Sprint(got.Priority, got.CloseLabels) != "[phone loyalty] [CLOSE 4006381333931]" {
 		t.Errorf("basket = %+v", got)
 	}
-	if c.StateDir != "/srv/lane" || c.PaymentCards || c.Discover || c.API.Socket != "/tmp/x.sock" || c.Posmain.URL != "https://main.shop:8443" || c.Central.Timeout != 1500*time.Millisecond {
+	if c.StateDir != "/srv/lane" || c.PaymentCards || c.Discover || c.API != (API{"/tmp/x.sock", "[::1]:9478"}) || c.Posmain.URL != "https://main.shop:8443" || c.Central.Timeout != 1500*time.Millisecond {
 		t.Errorf("%+v", c)
 	}
 	if p := c.Loyalty.Patterns[0]; c.Loyalty.Issuer != "0007" || !p.MatchString("2900123456789") || p.MatchString("290012345678901") {
@@ -165,6 +166,8 @@ func TestBadInput(t *testing.T) {
 		{least + "state_dir = 3", "posd.toml:3:1: state_dir: it must be text in quotes"},
 		{least + "[state_dir]\n", "posd.toml:3:2: state_dir: it must be a value, not a table"},
 		{least + "api.socket = \"/" + strings.Repeat("x", 120) + "\"", "posd.toml:3:5: api.socket: a path of 121 bytes is too long"},
+		{least + "api.metrics = \"9478\"", `posd.toml:3:5: api.metrics: "9478" must be ADDRESS:PORT`},
+		{least + "api.metrics = \"lane:9478\"", `posd.toml:3:5: api.metrics: "lane:9478" must be ADDRESS:PORT`},
 		{least + "[posmain]\nurl = \"http://x\"", `posd.toml:4:1: posmain.url: "http://x" must be https://HOST`},
 		{least + "[posmain]\nurl = \"https://x/y\"", "posd.toml:4:1: posmain.url: "},
 		{least + "[posmain]\nurl = \"https://u:secret@x\"", "posd.toml:4:1: posmain.url: \"https://u:xxxxx@x\""},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -99,6 +100,20 @@ func (d *document) socket(key, missing string) string {
 		d.fail(key, "a path of %d bytes is too long for a socket: %d are the most", len(p), maxSocket)
 	}
 	return p
+}
+
+// listen reads where to listen: HOST:PORT.
+func (d *document) listen(key string) string {
+	s := d.text(key, "")
+	if s == "" {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(s)
+	n, wrong := strconv.ParseUint(port, 10, 16)
+	if err != nil || wrong != nil || n == 0 || host != "" && net.ParseIP(host) == nil {
+		d.fail(key, "%q must be ADDRESS:PORT, such as 127.0.0.1:9478", s)
+	}
+	return s
 }
 
 func (d *document) address(key string) string {

@@ -74,6 +74,7 @@ type posd struct {
 	lane    *lane.Lane
 	devices *drivers.Manager
 	socket  net.Listener
+	metrics net.Listener // nil: the socket alone tells them
 	server  *api.Server
 }
 
@@ -96,6 +97,12 @@ func run(ctx context.Context, c config.Config, log *slog.Logger) (err error) {
 	}
 	if d.socket, err = listen(c.API.Socket); err != nil {
 		return err
+	}
+	if c.API.Metrics != "" {
+		if d.metrics, err = net.Listen("tcp", c.API.Metrics); err != nil {
+			d.socket.Close()
+			return fmt.Errorf("serve metrics: %w: correct api.metrics in the configuration", err)
+		}
 	}
 	log.Info("running", "lane", d.remote.name(), "socket", c.API.Socket, "devices", len(c.Devices))
 	err = d.serve(ctx)
@@ -156,6 +163,9 @@ func (d *posd) serve(ctx context.Context) error {
 	part(&backs, back, "the connections", d.remote.run)
 	part(&fronts, front, "the devices", d.devices.Run)
 	part(&fronts, front, "the API", func(ctx context.Context) error { return d.server.Serve(ctx, d.socket) })
+	if d.metrics != nil {
+		part(&fronts, front, "the metrics", func(ctx context.Context) error { return d.server.ServeMetrics(ctx, d.metrics) })
+	}
 	part(&fronts, front, "systemd", func(ctx context.Context) error { d.supervise(ctx); return nil })
 	<-front.Done()
 	fronts.Wait()

@@ -76,7 +76,8 @@ func newCounterWith(t testing.TB, cfg lane.Config, wrap func(http.Handler) http.
 	c.server = New(l, Program{
 		Version: "test", StartedAt: time.Now(),
 		Devices: func() []Device {
-			return []Device{{Name: "front", Role: "scanner", Driver: "serial-scanner", Port: "/dev/ttyS0", State: "missing", Reason: "/dev/ttyS0 is not there", Remedy: "plug it in"}}
+			return []Device{{Name: "front", Role: "scanner", Driver: "serial-scanner", Port: "/dev/ttyS0", State: "missing", Reason: "/dev/ttyS0 is not there", Remedy: "plug it in",
+				Good: 3, Statistics: map[string]uint64{"GoodScanCount": 3}, Refusals: map[string]uint64{"check-digit": 1}, LastRead: time.Unix(1_700_000_000, 0)}}
 		},
 		Enrolment: func() Enrolment { return Enrolment{} },
 	}, nil)
@@ -142,6 +143,13 @@ func TestDocument(t *testing.T) {
 
 	get("/v1/status", 200, `"ok":false`)
 	get("/v1/devices", 200, `"missing"`)
+	for _, line := range []string{
+		`posd_device_reading{device="front",role="scanner",state="missing"} 0`, `posd_device_refusals_total{code="check-digit",device="front",role="scanner"} 1`,
+		`posd_device_statistic_total{device="front",name="GoodScanCount",role="scanner"} 3`, "posd_up 1", "posd_outbox_queued 0", "posd_problems 2",
+		`posd_device_last_read_timestamp_seconds{device="front",role="scanner"} 1.7e+09`, `posd_link_up{to="central"} 0`,
+	} {
+		get("/metrics", 200, line)
+	}
 	get("/v1/basket", 409, "no-basket")
 	post("/v1/basket/close", "", 409, "no-basket")
 	post("/v1/basket/void", "", 409, "no-basket")
@@ -191,6 +199,7 @@ func TestDocument(t *testing.T) {
 	c.server.streams.Store(maxStreams)
 	get("/v1/events", 503, "64 clients")
 	c.stop()
+	get("/metrics", 200, "posd_up 0")
 	get("/v1/status", 503, "stopping")
 	get("/v1/basket", 503, "stopping")
 	post("/v1/basket/start", "", 503, "stopping")
@@ -269,7 +278,8 @@ func TestProblems(t *testing.T) {
 	for want, spoil := range map[string]func(*Status){
 		"nothing can be kept: disk full": func(s *Status) { s.Lane.JournalError = "disk full" },
 		"device a is missing: gone: plug it in": func(s *Status) {
-			s.Devices = []Device{{Name: "a", State: "missing", Reason: "gone", Remedy: "plug it in"}}
+			s.Devices = []Device{{Name: "a", State: "missing", Reason: "gone", Remedy: "plug it in",
+				Good: 3, Statistics: map[string]uint64{"GoodScanCount": 3}, Refusals: map[string]uint64{"check-digit": 1}, LastRead: time.Unix(1_700_000_000, 0)}}
 		},
 		"not enrolled: cards and numbers":                  func(s *Status) { s.Enrolment.Enrolled = false },
 		"central's keys: expired":                          func(s *Status) { s.Enrolment.Keys = "expired" },

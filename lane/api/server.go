@@ -32,6 +32,7 @@ type Server struct {
 	program Program
 	log     *slog.Logger
 	mux     *http.ServeMux
+	metrics http.Handler
 	routes  []string
 
 	stopping chan struct{}
@@ -58,6 +59,8 @@ func New(l Lane, p Program, log *slog.Logger) *Server {
 	s.handle("GET /v1/outbox", s.outbox)
 	s.handle("GET /v1/baskets/{id}/trace", s.trace)
 	s.route("GET /v1/events", s.events)
+	s.metrics = newMetrics(s).handler()
+	s.route("GET /metrics", s.metrics.ServeHTTP)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { newProblem(ProblemNotFound, "").write(w) })
 	return s
 }
@@ -207,8 +210,17 @@ func (s *Server) trace(r *http.Request) (any, error) {
 // Serve answers on listener until ctx ends, and closes it. Streams of events
 // end with an event that says so; other requests get a moment to end.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	return s.serve(ctx, listener, s)
+}
+
+// ServeMetrics answers on listener with the metrics, at any path.
+func (s *Server) ServeMetrics(ctx context.Context, listener net.Listener) error {
+	return s.serve(ctx, listener, s.metrics)
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler: s, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 		WriteTimeout: 2 * writeTimeout, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
