@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"posd/drivers/driver"
+	"posd/drivers/evdev"
 	"posd/drivers/hidraw"
 	"posd/drivers/hotplug"
 	"posd/drivers/node"
@@ -40,6 +41,8 @@ func opener(sysfs string) func(string, resolved) (port, driver.Attributes, error
 				return nil, a, &node.Error{State: node.Failed, Reason: path + " is no hidraw node", Remedy: "name a hidraw node as port, or another driver"}
 			}
 			p, err = hidraw.Open(path)
+		case driver.Evdev:
+			p, _, err = evdev.Open(path, sysfs)
 		default:
 			p, err = tty.Open(path, c.line)
 		}
