@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posd/drivers/driver"
+	"posd/drivers/recording"
 	"posd/scanner"
 	"posd/sim"
 )
@@ -15,32 +16,40 @@ import (
 // What a scanner takes for a label, and a reader for a swipe, once its bytes
 // are there.
 func BenchmarkDecode(b *testing.B) {
-	for _, file := range []string{"upca", "aim", "msr-bank", "keypad-phone", "hidpos"} {
+	for _, file := range []string{
+		"upca", "aim", "keypad-phone", "hidpos",
+		"msr-bank", "hidmsr", "magtek", "magnesafe", "idtech", "securemag-enhanced", "securemag-serial", "keyboard-msr", "keyboard-magnesafe",
+	} {
 		rec := recordings(b)["testdata/"+file+".rec"]
 		d, err := Find(driverOf(b, rec))
 		if err != nil {
 			b.Fatal(err)
 		}
-		dec, err := d.Open(attributesOf(rec), rec.Settings, rules())
+		dec, err := d.Open(attributesOf(rec), driver.Settings(rec.Settings).Known(d), rules())
 		if err != nil {
 			b.Fatal(err)
 		}
 		longest := 0
-		for _, e := range rec.Entries {
-			longest = max(longest, len(e.Data))
+		for i, e := range rec.Entries {
+			if rec.Transport == recording.Evdev {
+				rec.Entries[i].Data = e.Event.Append(nil)
+			}
+			longest = max(longest, len(rec.Entries[i].Data))
 		}
 		buf := make([]byte, longest) // decoders clear what they read
 		b.Run(file, func(b *testing.B) {
 			b.ReportAllocs()
 			readings := 0
 			count := func(driver.Reading) { readings++ }
-			for at := origin(); b.Loop(); {
+			began := origin()
+			for b.Loop() {
 				for _, e := range rec.Entries {
 					n := copy(buf, e.Data)
-					at = at.Add(time.Millisecond)
-					driver.Feed(dec, driver.Read{At: at, Data: buf[:n]}, count)
+					driver.Feed(dec, driver.Read{At: began.Add(e.At), Data: buf[:n]}, count)
 				}
+				began = began.Add(time.Hour)
 			}
+			b.ReportMetric(float64(readings)/float64(b.N), "readings/op")
 			b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(readings), "ns/reading")
 		})
 	}

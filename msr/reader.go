@@ -65,6 +65,9 @@ func (r Reader) identify(c card) (tid.TID, string) {
 	case c.disagree:
 		return tid.TID{}, CodeTracksDisagree
 	}
+	if bytes.Equal(c.track1, c.track2) { // as on most cards: one TID is enough
+		c.track1 = nil
+	}
 	two, code := r.number(c.track2)
 	one, code1 := r.number(c.track1)
 	switch {

@@ -23,7 +23,7 @@ const (
 	// separator is what stands between the parts of what MagneSafe readers send.
 	separator = '|'
 	// sentinels begin tracks; DEL ends them too.
-	sentinels = "%;+#&!@" + string(del)
+	sentinels = "%;+#&!@\x7f"
 	del       = 0x7f
 	maxTrack  = 107
 
@@ -63,8 +63,12 @@ func (t textReader) read(at time.Time, frame []byte) driver.Reading {
 // noisy reports whether more stands behind the tracks of a frame than readers may
 // be set to send there, and than the beginning of one more track.
 func noisy(frame []byte) bool {
+	ends, dels := bytes.Count(frame, []byte{'?'}), bytes.Count(frame, []byte{del})
+	if ends > 6 || dels > 2 { // three tracks, each with an LRC that looks like an end
+		return true
+	}
 	end := bytes.LastIndexByte(frame, '?')
-	if bytes.Count(frame, []byte{del})%2 == 0 {
+	if dels%2 == 0 {
 		end = max(end, bytes.LastIndexByte(frame, del))
 	}
 	behind := frame[end+1:]
