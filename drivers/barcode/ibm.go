@@ -180,8 +180,8 @@ func (d *ibmDecoder) Commands() (all []driver.Command) {
 }
 
 func (d *ibmDecoder) Deadline() time.Time {
-	if due := d.parts.last.Add(partExpiry); d.parts.more && due.Before(d.next) {
-		return due
+	if d.parts.more { // which comes sooner
+		return d.parts.last.Add(partExpiry)
 	}
 	return d.next
 }

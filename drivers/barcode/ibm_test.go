@@ -117,10 +117,11 @@ func TestIBMBeep(t *testing.T) {
 	}
 }
 
-// A descriptor whose reports have ids, and stand behind something else.
+// A descriptor whose reports have ids, and stand among others.
 func TestIBMReportIDs(t *testing.T) {
 	a := driver.Attributes{Transport: driver.HIDRaw, Descriptor: []byte{0x06, 0x45, 0xff, 0x0a, 0x00, 0x4b, 0xa1, 0x01, 0x75, 0x08,
-		0x85, 0x07, 0x95, 0x01, 0x81, 0x03, 0x95, 0x20, 0x09, 0x02, 0x81, 0x02, 0x85, 0x09, 0x95, 0x10, 0x09, 0x03, 0x91, 0x02, 0xc0}}
+		0x85, 0x05, 0x95, 0x02, 0x81, 0x02, 0x91, 0x02, 0x85, 0x07, 0x95, 0x01, 0x81, 0x03, 0x95, 0x20, 0x09, 0x02, 0x81, 0x02, 0x85, 0x09, 0x95, 0x10, 0x09, 0x03, 0x91, 0x02,
+		0x85, 0x0a, 0x95, 0x20, 0x81, 0x02, 0x91, 0x02, 0xc0}}
 	dec := openTalker(t, IBM(), a, nil)
 	driver.Feed(dec, driver.Read{At: at(0)}, nil)
 	said := dec.Commands()
@@ -223,6 +224,9 @@ func TestIBMDeadlines(t *testing.T) {
 		t.Errorf("in a label: %v", due)
 	}
 	var got readings
+	if dec.Expire(at(104.9), got.emit); len(got) > 0 {
+		t.Errorf("too soon: %+v", got)
+	}
 	driver.Feed(dec, driver.Read{At: at(105.5)}, got.emit)
 	if s := got.codes(); s != "incomplete" || !dec.Deadline().Equal(at(114)) {
 		t.Errorf("got %q, %v", s, dec.Deadline())
@@ -239,6 +243,16 @@ func TestIBMClearsTracks(t *testing.T) {
 	}
 	if b := dec.parts.text[:cap(dec.parts.text)]; bytes.ContainsAny(b, "0123456789") {
 		t.Errorf("the buffer holds %q", bytes.Trim(b, "\x00"))
+	}
+}
+
+// Only the digits of EAN and UPC come as numbers.
+func TestIBMTabInLabel(t *testing.T) {
+	dec := openTalker(t, IBM(), attributes(record(t, "ibm-tabletop")), nil)
+	var got readings
+	driver.Feed(dec, driver.Read{At: at(0), Data: ibmReport("\x10\x03\x00", "A\tB\x00\x18\x0b")}, got.emit)
+	if s := got.codes(); s != "A\tB" {
+		t.Errorf("got %q", s)
 	}
 }
 
