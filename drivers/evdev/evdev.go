@@ -16,8 +16,8 @@ import (
 
 // Port is a grabbed input device. Its Read gives events in their binary form
 // (recording.Events): of keys, each press and release with a SYN_REPORT behind
-// it; SYN_DROPPED where the kernel lost events, which it does when some thirty
-// keys wait; and the lights of Caps Lock and Num Lock.
+// it; SYN_DROPPED where the kernel lost events, which it does when 16 keys wait,
+// pressed and let go; and the lights of Caps Lock and Num Lock.
 //
 // The port is the keyboard's host, so the locks are its own: Caps Lock is off
 // and Num Lock on when it opens, whatever a session had, and their keys switch

@@ -217,6 +217,10 @@ func TestOpenWaitsUntilNoKeyIsDown(t *testing.T) {
 		if got := read(t, p); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, and not that keys are missing", c.say, got)
 		}
+		p.last = p.last.Add(-quiet)
+		if got := read(t, p); !slices.Equal(got, atHome) {
+			t.Errorf("%s: got %v when it was quiet", c.say, got)
+		}
 	}
 }
 
@@ -281,6 +285,7 @@ func TestLocksAreSetRightAfterAGap(t *testing.T) {
 	d := newDevice(t)
 	p := d.port()
 	read(t, p)
+	p.last = p.last.Add(-quiet) // nothing came for long
 	d.send(dropped, key(keyboard.KeyA, 1), report, key(keyboard.KeyCapsLock, 1), report)
 	got := read(t, p)
 	if want := []recording.Event{dropped, key(keyboard.KeyCapsLock, 1), report}; !slices.Equal(got, want) {

@@ -58,9 +58,9 @@ type inputMask struct {
 	codes      uint64
 }
 
-// mask keeps scan codes and the echoes of lights out of the kernel's queue,
-// which holds 64 events: half as many again of the keys then fit. The mask of
-// EV_SYN is that of types.
+// mask keeps scan codes and the echoes of lights out of the kernel's queue of 64
+// events: 15 keys fit into it then, instead of 10. The mask of EV_SYN is that of
+// types.
 func (i ioctls) mask() error {
 	types := new(uint64)
 	*types = 1<<keyboard.EvSyn | 1<<keyboard.EvKey

@@ -13,9 +13,9 @@ type Layout uint8
 const (
 	US Layout = iota
 	UK
-	DE
-	FR
-	ES
+	DE // Germany, Austria
+	FR // AZERTY
+	ES // Spain
 	IT
 )
 
@@ -44,9 +44,6 @@ func ParseLayout(s string) (Layout, error) {
 
 // String gives the layout's name, which ParseLayout reads.
 func (l Layout) String() string { return definitions[l].name }
-
-// Country says where keyboards have the layout.
-func (l Layout) Country() string { return definitions[l].country }
 
 // symbol is what a key gives: a character; if negative, a dead key of that
 // character; 0 for nothing.

@@ -50,7 +50,7 @@ func TestLayoutsAreWhole(t *testing.T) {
 				t.Errorf("%s: Caps Lock locks %c, which is not there once", d.name, c)
 			}
 		}
-		if len(d.ctrlShift)%2 != 0 || d.decimal == 0 || d.country == "" {
+		if len(d.ctrlShift)%2 != 0 || d.decimal == 0 {
 			t.Errorf("%s is not whole", d.name)
 		}
 	}

@@ -19,11 +19,11 @@ type level struct {
 // scanners play a keyboard for. Where X.Org's layout (xkeyboard-config) has
 // another sign of ASCII on a key, it is said; it has more of them with AltGr.
 type definition struct {
-	name, country string
-	plain         level
-	shift         level
-	altGr         level
-	altGrShift    level
+	name       string
+	plain      level
+	shift      level
+	altGr      level
+	altGrShift level
 	// lock is the keys, besides letters, to which Caps Lock is Shift.
 	lock string
 	// ctrlShift is pairs of a key's Shift character and the control character
@@ -34,37 +34,37 @@ type definition struct {
 
 var definitions = [...]definition{
 	US: { // X.Org has < and > on the key between left Shift and Z
-		name: "us", country: "United States", decimal: '.',
+		name: "us", decimal: '.',
 		plain: level{rows: [4]string{"`1234567890-=", `qwertyuiop[]`, `asdfghjkl;'\`, `\zxcvbnm,./`}},
 		shift: level{rows: [4]string{`~!@#$%^&*()_+`, `QWERTYUIOP{}`, `ASDFGHJKL:"|`, `|ZXCVBNM<>?`}},
 	},
 	UK: { // X.Org has | and not ¦ on AltGr with the key left of 1
-		name: "uk", country: "United Kingdom", decimal: '.',
+		name: "uk", decimal: '.',
 		plain:      level{rows: [4]string{"`1234567890-=", `qwertyuiop[]`, `asdfghjkl;'#`, `\zxcvbnm,./`}},
 		shift:      level{rows: [4]string{`¬!"£$%^&*()_+`, `QWERTYUIOP{}`, `ASDFGHJKL:@~`, `|ZXCVBNM<>?`}},
 		altGr:      level{rows: [4]string{`¦   €        `, `  é   úíó   `, `á          \`, `           `}},
 		altGrShift: level{rows: [4]string{`             `, `  É   ÚÍÓ   `, `Á          |`, `           `}},
 	},
 	DE: { // X.Org locks letters only
-		name: "de", country: "Germany, Austria", decimal: ',', lock: `1234567890ß+#,.`,
+		name: "de", decimal: ',', lock: `1234567890ß+#,.`,
 		plain: level{rows: [4]string{`^1234567890ß´`, `qwertzuiopü+`, `asdfghjklöä#`, `<yxcvbnm,.-`}, dead: `^´`},
 		shift: level{rows: [4]string{"°!\"§$%&/()=?`", `QWERTZUIOPÜ*`, `ASDFGHJKLÖÄ'`, `>YXCVBNM;:_`}, dead: "`"},
 		altGr: level{rows: [4]string{`  ²³   {[]}\ `, `@ €        ~`, `            `, `|      µ   `}},
 	},
 	FR: { // X.Org locks letters only, its ~ and ` of AltGr are not dead, and there is ~ on Shift with the key left of 1
-		name: "fr", country: "France (AZERTY)", decimal: '.', lock: `&é"'(-è_çà)=^$ù*,;:!`, ctrlShift: "5\x1b6\x1f8\x1c9\x1e",
+		name: "fr", decimal: '.', lock: `&é"'(-è_çà)=^$ù*,;:!`, ctrlShift: "5\x1b6\x1f8\x1c9\x1e",
 		plain: level{rows: [4]string{`²&é"'(-è_çà)=`, `azertyuiop^$`, `qsdfghjklmù*`, `<wxcvbn,;:!`}, dead: `^`},
 		shift: level{rows: [4]string{` 1234567890°+`, `AZERTYUIOP¨£`, `QSDFGHJKLM%µ`, `>WXCVBN?./§`}, dead: `¨`},
 		altGr: level{rows: [4]string{"  ~#{[|`\\^@]}", `  €        ¤`, `            `, `           `}, dead: "~`"},
 	},
 	ES: { // X.Org's ~ of AltGr is not dead
-		name: "es", country: "Spain", decimal: '.',
+		name: "es", decimal: '.',
 		plain: level{rows: [4]string{`º1234567890'¡`, "qwertyuiop`+", `asdfghjklñ´ç`, `<zxcvbnm,.-`}, dead: "`´"},
 		shift: level{rows: [4]string{`ª!"·$%&/()=?¿`, `QWERTYUIOP^*`, `ASDFGHJKLÑ¨Ç`, `>ZXCVBNM;:_`}, dead: `^¨`},
 		altGr: level{rows: [4]string{`\|@#~€¬      `, `  €       []`, `          {}`, `           `}, dead: `~`},
 	},
 	IT: { // Windows has no ` and no ~: these are X.Org's
-		name: "it", country: "Italy", decimal: '.',
+		name: "it", decimal: '.',
 		plain:      level{rows: [4]string{`\1234567890'ì`, `qwertyuiopè+`, `asdfghjklòàù`, `<zxcvbnm,.-`}},
 		shift:      level{rows: [4]string{`|!"£$%&/()=?^`, `QWERTYUIOPé*`, `ASDFGHJKLç°§`, `>ZXCVBNM;:_`}},
 		altGr:      level{rows: [4]string{"     €     `~", `  €       []`, `         @# `, `           `}},

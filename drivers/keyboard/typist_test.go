@@ -224,22 +224,6 @@ func TestTypistKeepsNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkType(b *testing.B) {
-	events, err := US.Keys([]byte("0100036000291452172512311"), Typing{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	typist, buf := NewTypist(US, nil), make([]byte, 0, 64)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = buf[:0]
-		for _, e := range events {
-			s, _ := typist.Type(e)
-			buf = s.Append(buf)
-		}
-	}
-}
-
 // FuzzType types any events. Every character is paid for by a key that was
 // pressed, and once the keys are let go and the state is set right, text is read
 // again as it should be.
