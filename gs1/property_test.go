@@ -19,7 +19,9 @@ func genData(t *rapid.T, c component) string {
 		if c.lint&l == 0 || l == lintGcppos1 && c.lint != l || l == lintHasnondigit {
 			continue
 		}
-		data := rapid.SampledFrom(fits).Filter(func(s string) bool { return len(s) >= int(c.least) && len(s) <= int(c.most) && (l != lintCsumalpha || len(s) > 5 && IsDigits(s[:4]) && !IsDigits(s)) })
+		data := rapid.SampledFrom(fits).Filter(func(s string) bool {
+			return len(s) >= int(c.least) && len(s) <= int(c.most) && (l != lintCsumalpha || len(s) > 5 && IsDigits(s[:4]) && !IsDigits(s))
+		})
 		return data.Draw(t, "data")
 	}
 	set := map[byte]string{'N': anyDigit, 'X': cset82, 'Y': cset39, 'Z': "aZ09-_"}[c.set]

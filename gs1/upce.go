@@ -18,38 +18,53 @@ var ErrNotUPCE = errors.New("no UPC-E")
 // digit is 3 to 9. The error is ErrLength, ErrCharset, ErrNotUPCE or a
 // *CheckDigitError, wrapped.
 func ExpandUPCE(digits string) (upca string, err error) {
-	upca, err = expandUPCE(digits)
-	if err != nil {
-		return "", fmt.Errorf("read UPC-E: %w", err)
+	if a, ok := UPCAOf(digits); ok {
+		return string(a[:]), nil
 	}
-	return upca, nil
+	return "", fmt.Errorf("read UPC-E: %w", whyNoUPCE(digits))
 }
 
-func expandUPCE(digits string) (string, error) {
+// UPCAOf is ExpandUPCE without a reason: ok is false if there is no UPC-A. It
+// allocates nothing.
+func UPCAOf(upce string) (upca [12]byte, ok bool) {
+	if len(upce) < 6 || len(upce) > 8 || !IsDigits(upce) {
+		return upca, false
+	}
+	system, six := upceParts(upce)
+	if system > '1' || six[5] == '3' && six[2] < '3' {
+		return upca, false
+	}
+	upca[0] = system
+	insertZeros(upca[1:11], six)
+	upca[11] = CheckDigit(string(upca[:11]))
+	return upca, len(upce) < 8 || upce[7] == upca[11]
+}
+
+// upceParts gives the number system, and the six digits behind it.
+func upceParts(digits string) (system byte, six string) {
+	if len(digits) == 6 {
+		return '0', digits
+	}
+	return digits[0], digits[1:7]
+}
+
+// whyNoUPCE says why digits are no UPC-E.
+func whyNoUPCE(digits string) error {
 	if len(digits) < 6 || len(digits) > 8 {
-		return "", fmt.Errorf("%w: %d, not 6, 7 or 8", ErrLength, len(digits))
+		return fmt.Errorf("%w: %d, not 6, 7 or 8", ErrLength, len(digits))
 	}
 	if !IsDigits(digits) {
-		return "", ErrCharset
+		return ErrCharset
 	}
-	system, six := byte('0'), digits
-	if len(digits) > 6 {
-		system, six = digits[0], digits[1:7]
-	}
+	system, six := upceParts(digits)
 	if system > '1' {
-		return "", fmt.Errorf("%w: the number system is %c, not 0 or 1", ErrNotUPCE, system)
+		return fmt.Errorf("%w: the number system is %c, not 0 or 1", ErrNotUPCE, system)
 	}
 	if six[5] == '3' && six[2] < '3' {
-		return "", fmt.Errorf("%w: the third digit is %c before a last digit of 3", ErrNotUPCE, six[2])
+		return fmt.Errorf("%w: the third digit is %c before a last digit of 3", ErrNotUPCE, six[2])
 	}
-	var a [12]byte
-	a[0] = system
-	insertZeros(a[1:11], six)
-	a[11] = CheckDigit(string(a[:11]))
-	if len(digits) == 8 && digits[7] != a[11] {
-		return "", &CheckDigitError{digits[7], a[11]}
-	}
-	return string(a[:]), nil
+	upca, _ := UPCAOf(digits)
+	return &CheckDigitError{digits[7], upca[11]}
 }
 
 // insertZeros writes the ten digits between number system and check digit.
@@ -78,22 +93,41 @@ func insertZeros(ten []byte, six string) {
 // for the few UPC-E that could have been written shorter: those with 0 as the
 // fourth digit before a last 4, or as the fifth before a last 5 to 9.
 func CompressUPCA(upca string) (upce string, ok bool) {
-	if len(upca) != 12 || upca[0] > '1' || VerifyCheckDigit(upca) != nil {
+	six, ok := sixOf(upca)
+	if !ok {
 		return "", false
+	}
+	return upca[:1] + string(six[:]) + upca[11:], true
+}
+
+// HasUPCE reports whether CompressUPCA finds one. It allocates nothing.
+func HasUPCE(upca string) bool {
+	_, ok := sixOf(upca)
+	return ok
+}
+
+func sixOf(upca string) (six [6]byte, ok bool) {
+	if len(upca) != 12 || upca[0] > '1' || !IsDigits(upca) || CheckDigit(upca[:11]) != upca[11] {
+		return six, false
 	}
 	maker, item := upca[1:6], upca[6:11]
-	var six string
 	switch {
 	case maker[2] <= '2' && maker[3:] == "00" && item[:2] == "00":
-		six = maker[:2] + item[2:] + maker[2:3]
+		copy(six[:], maker[:2])
+		copy(six[2:], item[2:])
+		six[5] = maker[2]
 	case maker[3:] == "00" && item[:3] == "000":
-		six = maker[:3] + item[3:] + "3"
+		copy(six[:], maker[:3])
+		copy(six[3:], item[3:])
+		six[5] = '3'
 	case maker[4] == '0' && item[:4] == "0000":
-		six = maker[:4] + item[4:] + "4"
+		copy(six[:], maker[:4])
+		six[4], six[5] = item[4], '4'
 	case item[:4] == "0000" && item[4] >= '5':
-		six = maker + item[4:]
+		copy(six[:], maker)
+		six[5] = item[4]
 	default:
-		return "", false
+		return six, false
 	}
-	return upca[:1] + six + upca[11:], true
+	return six, true
 }
