@@ -185,7 +185,7 @@ func isLicenceHead(data []byte, terminator byte) bool {
 }
 
 func (f *Framer) fail(code, reason string) {
-	f.frames = append(f.frames, Frame{At: f.last, Problem: &Problem{code, reason}})
+	f.frames = append(f.frames, Frame{At: f.last, Problem: &Problem{code, reason, -1}})
 }
 
 // silence ends what the time since the last bytes has ended.

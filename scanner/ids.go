@@ -97,6 +97,8 @@ var zebraIDs = [...]labelID{
 // identified is what stood before a label.
 type identified struct {
 	symbology Symbology // Unknown if nothing told it; may be one of the ?-names
+	elements  bool      // the label is a GS1 element string
+	eci       bool      // the label holds extended channel interpretations
 	aim       byte      // the modifier of the AIM identifier; 0 if there is none
 	length    int       // of all identifiers
 }
@@ -113,13 +115,15 @@ func identify(frame []byte, ids IDs) identified {
 			found.symbology, found.length = l.symbology, n
 		}
 	}
+	found.elements = found.symbology.isGS1() || found.symbology == dataBar
 	if rest := frame[found.length:]; isAIM(rest) {
+		aim := aimIdentified(rest[1], rest[2])
 		// ]E0 leaves open whether a UPC-E was expanded: the vendor's tells.
-		if s := aimSymbology(rest[1], rest[2]); s != upcEAN || rest[2] != '0' || found.symbology != UPCE {
-			found.symbology = s
+		if aim.symbology == upcEAN && rest[2] == '0' && found.symbology == UPCE {
+			aim.symbology = UPCE
 		}
-		found.aim = rest[2]
-		found.length += 3
+		aim.length = found.length + 3
+		return aim
 	}
 	return found
 }

@@ -7,11 +7,7 @@
 // ScanDataLabel the label in it, ScanDataType the symbology.
 package scanner
 
-import (
-	"strings"
-
-	"posd/gs1"
-)
+import "posd/gs1"
 
 // Scan is one label.
 type Scan struct {
@@ -22,7 +18,19 @@ type Scan struct {
 	AddOn     string    // 2 or 5 digits beside an EAN or UPC
 	Kind      Kind
 	Problem   *Problem // nil if the label is good; a bad one is still delivered
+
+	text string // behind the identifier, as it was sent; empty if the scan is not one of Decode's
+	form form
 }
+
+// form is what a label is built as.
+type form uint8
+
+const (
+	plain    form = iota
+	elements      // a GS1 element string
+	link          // a GS1 Digital Link URI
+)
 
 // Kind is what a label is by itself, whatever the shop does with it.
 type Kind string
@@ -38,7 +46,8 @@ const (
 // label but a check digit.
 type Problem struct {
 	Code   string `json:"code"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason"` // names the AI and byte where there is one
+	At     int    `json:"at"`     // the byte from which on the label is wrong; -1 if nothing tells. Bytes count from behind the identifier.
 }
 
 // The codes of problems.
@@ -47,23 +56,11 @@ const (
 	CodeLength           = "length"            // not as many digits as the symbology has
 	CodeCharset          = "charset"           // other characters than the symbology has
 	CodeUnknownSymbology = "unknown-symbology" // no identifier, or one that the preset does not have
-	CodeElements         = "elements"          // a bad GS1 element string
+	CodeElements         = "elements"          // bad GS1 elements
+	CodePairs            = "pairs"             // GS1 elements that do not go together, or lack another
+	CodeLink             = "digital-link"      // a GS1 Digital Link that is badly built, or compressed
+	CodeMeasure          = "measure"           // the check digit of a price or weight is wrong
 	CodeFormat           = "format"            // digits that the symbology cannot hold
 	CodeNotText          = "not-text"
 	CodeEmpty            = "empty"
 )
-
-// Elements gives the GS1 elements of a label, with those of a composite
-// component beside it: all that can be told apart, also in a bad label. It is
-// empty for labels that hold none.
-func (s Scan) Elements() []gs1.Element {
-	var elements []gs1.Element
-	if s.Symbology.isGS1() || s.looksGS1() {
-		elements, _ = gs1.ParseElements(elementString(s))
-	}
-	if _, composite, ok := strings.Cut(string(s.Data), compositeMark); ok && s.Symbology.isUPCEAN() {
-		more, _ := gs1.ParseElements(composite)
-		elements = append(elements, more...)
-	}
-	return elements
-}

@@ -88,52 +88,96 @@ func (s Symbology) withAddOn() Symbology {
 	return s
 }
 
-// aimSymbology tells the symbology by the code character and modifier of an AIM
-// identifier (ISO/IEC 15424). The EAN/UPC family, code character E, is one
-// identifier for several symbologies and left to its digits.
-func aimSymbology(code, modifier byte) Symbology {
-	switch code {
-	case 'C':
-		return pick(modifier, Code128, "1", EAN128, "4", ISBT128)
-	case 'd':
-		return pick(modifier, DataMatrix, "25", GS1DataMatrix, "", "")
-	case 'Q':
-		return pick(modifier, QRCode, "34", GS1QRCode, "", "")
-	case 'J':
-		return pick(modifier, OtherType, "1", gs1DotCode, "", "")
-	case 'e':
-		return pick(modifier, OtherType, "0", dataBar, "", "")
+// withoutAddOn is the name of a symbology without the add-on beside it.
+func (s Symbology) withoutAddOn() Symbology {
+	switch s {
+	case UPCAS:
+		return UPCA
+	case UPCES:
+		return UPCE
+	case EAN8S:
+		return EAN8
+	case EAN13S:
+		return EAN13
 	}
-	if i := strings.IndexByte(aimCodes, code); i >= 0 {
-		return aimNames[i]
-	}
-	return Unknown
+	return s
 }
 
-// pick gives first or second if modifier is among those named before it.
-func pick(modifier byte, otherwise Symbology, a string, first Symbology, b string, second Symbology) Symbology {
+// Linear reports whether a symbology is one of bars, not of squares or rows.
+func (s Symbology) Linear() bool {
+	switch s {
+	case PDF417, MaxiCode, DataMatrix, QRCode, MicroQRCode, Aztec, MicroPDF417, GS1DataMatrix, GS1QRCode, HanXin, OtherType, Unknown:
+		return false
+	}
+	return true
+}
+
+// aim is what the code character of an AIM identifier says (ISO/IEC 15424),
+// with the modifiers by which it is something else.
+type aim struct {
+	code      byte
+	symbology Symbology
+	gs1       string // FNC1 in the first position, DataMatrix' fifth included: GS1 elements
+	gs1Name   Symbology
+	eci       string // the reader follows the ECI protocol
+}
+
+// aims are the code characters. FNC1 in the second position (]C2, ]d3, ]Q5 ...)
+// is an industry's own format, not GS1's, and plain text here; so are e1 to e3,
+// which are what follows a separator in a composite component.
+var aims = [...]aim{
+	{'A', Code39, "", "", ""},
+	{'B', Telepen, "", "", ""},
+	{'C', Code128, "1", EAN128, ""},
+	{'E', upcEAN, "", "", ""}, // one identifier for several symbologies: by digits
+	{'F', Codabar, "", "", ""},
+	{'G', Code93, "", "", ""},
+	{'H', Code11, "", "", ""},
+	{'I', ITF, "", "", ""},
+	{'J', OtherType, "14", OtherType, "345"}, // DotCode
+	{'K', Code16k, "1", Code16k, ""},
+	{'L', PDF417, "3", MicroPDF417, "1"},
+	{'M', MSI, "", "", ""},
+	{'O', CodablockF, "15", CodablockF, ""},
+	{'P', Plessey, "", "", ""},
+	{'Q', QRCode, "34", GS1QRCode, "246"},
+	{'R', TF, "", "", ""},
+	{'S', TF, "", "", ""},
+	{'T', Code49, "1", Code49, ""},
+	{'U', MaxiCode, "", "", "23"},
+	{'X', OtherType, "", "", ""},
+	{'d', DataMatrix, "25", GS1DataMatrix, "456"},
+	{'e', OtherType, "0", dataBar, "3"},
+	{'h', HanXin, "", "", "1"},
+	{'z', Aztec, "147A", Aztec, "3459AB"},
+}
+
+// aimIdentified tells the symbology by the code character and modifier of an
+// AIM identifier.
+func aimIdentified(code, modifier byte) identified {
+	id := identified{symbology: Unknown, aim: modifier}
+	for i := range aims {
+		a := &aims[i]
+		if a.code != code {
+			continue
+		}
+		id.symbology, id.eci = a.symbology, strings.IndexByte(a.eci, modifier) >= 0
+		if strings.IndexByte(a.gs1, modifier) >= 0 {
+			id.symbology, id.elements = a.gs1Name, true
+		}
+	}
 	switch {
-	case strings.IndexByte(a, modifier) >= 0:
-		return first
-	case strings.IndexByte(b, modifier) >= 0:
-		return second
+	case code == 'C' && modifier == '4':
+		id.symbology = ISBT128
+	case code == 'L' && (modifier == '4' || modifier == '5'):
+		id.symbology = MicroPDF417
 	}
-	return otherwise
-}
-
-// The code characters whose modifiers change nothing here, and their
-// symbologies in the same order.
-const aimCodes = "ABFGHIKLMOPRSTUXEhz"
-
-var aimNames = [len(aimCodes)]Symbology{
-	Code39, Telepen, Codabar, Code93, Code11, ITF, Code16k, PDF417, MSI, CodablockF, Plessey, TF, TF,
-	Code49, MaxiCode, OtherType, upcEAN, HanXin, Aztec,
+	return id
 }
 
 // What identifiers say that is no symbology yet.
 const (
-	upcEAN     Symbology = "?UPC/EAN" // any of the family: by digits
-	ean        Symbology = "?EAN"     // EAN-13, or EAN-8 if there are 8 digits
-	dataBar    Symbology = "?DataBar" // omnidirectional or expanded: by content
-	gs1DotCode Symbology = "?DotCode" // GS1 DotCode, OTHER in UnifiedPOS
+	upcEAN  Symbology = "?UPC/EAN" // any of the family: by digits
+	ean     Symbology = "?EAN"     // EAN-13, or EAN-8 if there are 8 digits
+	dataBar Symbology = "?DataBar" // omnidirectional or expanded: by content
 )

@@ -11,7 +11,7 @@ import (
 func (d *decoder) upcean() {
 	d.Symbology = OtherType
 	d.Kind = Item
-	main, beside := d.text(), ""
+	main, beside := d.text, ""
 	if i := strings.IndexAny(main, "]|"); i >= 0 {
 		main, beside = main[:i], main[i:]
 	}
@@ -32,37 +32,47 @@ func (d *decoder) split(main string) (n int, addOn string) {
 	if head, tail, ok := strings.Cut(main, " "); ok && gs1.IsAddOn(tail) {
 		return len(head), tail
 	}
-	if _, expanded := gs1.CompressUPCA(main); expanded {
+	if gs1.HasUPCE(main) {
 		return len(main), ""
 	}
 	for _, addOn := range d.addOnLengths() {
-		if n := len(main) - addOn; n > 0 && d.fits(n) {
+		if n := len(main) - int(addOn-'0'); n > 0 && d.fits(n) {
 			return n, main[n:]
 		}
 	}
 	return len(main), ""
 }
 
-// addOnLengths gives the lengths an add-on may have. AIM's modifier says it:
-// 0 and 4 none; 3 some; 1 and 2 are 2 and 5 digits, as are 5 and 6 beside the
-// EAN-8 of Datalogic. A vendor's identifier leaves it open.
-func (d *decoder) addOnLengths() []int {
+// addOnLengths gives the lengths an add-on may have, a digit each. AIM's
+// modifier says it: 0 and 4 none; 3 some; 1 and 2 are 2 and 5 digits, as are 5
+// and 6 beside the EAN-8 of Datalogic. A vendor's identifier leaves it open.
+func (d *decoder) addOnLengths() string {
+	switch {
+	case d.opt.Known.withoutAddOn() != d.opt.Known:
+		return "25"
+	case d.opt.known():
+		return "0"
+	}
 	switch d.id.aim {
 	case '0', '4':
-		return []int{0}
+		return "0"
 	case '1', '5':
-		return []int{2}
+		return "2"
 	case '2', '6':
-		return []int{5}
+		return "5"
 	case '3':
-		return []int{2, 5}
+		return "25"
 	}
-	return []int{0, 2, 5}
+	return "025"
 }
 
 // fits reports whether n digits, as the scanner is set, are an EAN or UPC of
 // the kind that the identifier names.
 func (d *decoder) fits(n int) bool {
+	if d.opt.known() {
+		want := d.id.symbology.length()
+		return n == want || n == want-1 || n == 6 && d.id.symbology == UPCE || n == 13 && d.id.symbology == UPCA
+	}
 	s := d.opt.byLength(n)
 	switch d.id.symbology {
 	case UPCA, EAN13:
@@ -124,11 +134,12 @@ func (d *decoder) member(main string) Symbology {
 // own: an add-on, a composite component, or the second half of a coupon.
 func (d *decoder) neighbour(s string) {
 	switch {
-	case s == "" || strings.HasPrefix(s, compositeMark):
+	case s == "":
+	case strings.HasPrefix(s, compositeMark):
+		d.composite()
 	case len(s) == 5 && s[:3] == "]E1" || len(s) == 8 && s[:3] == "]E2":
 		d.addOn(s[3:])
-	case strings.HasPrefix(s, "]C") || strings.HasPrefix(s, "]e0"):
-		d.Kind = Coupon
+	case d.Kind == Coupon && (strings.HasPrefix(s, "]C") || strings.HasPrefix(s, "]e0")):
 	default:
 		d.problem(CodeCharset, "something that is no add-on stands behind the number")
 	}
@@ -146,7 +157,7 @@ func (d *decoder) addOn(digits string) {
 // what the scanner left out, its check digit verified, its GTIN found. addOn may
 // be empty.
 func (d *decoder) number(s Symbology, n int, addOn string) {
-	digits := d.text()[:n]
+	digits := d.text[:n]
 	if (s == UPCA || s == UPCE) && n == 13 && digits[0] == '0' { // sent as an EAN-13
 		digits = digits[1:]
 	}
@@ -181,7 +192,7 @@ func (d *decoder) gtin(digits string, n int) {
 		return
 	}
 	if d.GTIN = gs1.GTIN(d.padded[n : n+len(zeros)]); !strings.HasSuffix(string(d.GTIN), digits) {
-		d.GTIN = gs1.GTIN(zeros[len(digits):] + digits)
+		d.GTIN = gs1.GTIN(d.keep(zeros[len(digits):], digits, 0))
 	}
 }
 
@@ -206,16 +217,16 @@ func (s Symbology) length() int {
 // have the length which that takes are given back as they are.
 func (d *decoder) complete(s Symbology, digits string) string {
 	want := s.length()
-	noCheck := d.opt.CheckDigitAbsent || s == UPCE && d.ncrUPCE(len(digits))
+	noCheck := d.opt.CheckDigitAbsent || s == UPCE && d.ncrUPCE(len(digits)) || d.opt.known() && len(digits) == want-1
 	if noCheck {
 		want--
 	}
 	if d.opt.NumberSystemAbsent && (s == UPCA || s == UPCE) && len(digits) == want-1 {
-		digits = "0" + digits
+		digits = d.keep("0", digits, 0)
 	}
 	if noCheck && len(digits) == want && s != UPCE {
 		if c := gs1.CheckDigit(digits); c != 0 {
-			digits += string(c)
+			digits = d.keep("", digits, c)
 		}
 	}
 	return digits
@@ -224,26 +235,32 @@ func (d *decoder) complete(s Symbology, digits string) string {
 // upce finds the GTIN of a UPC-E of 8 digits, or of 7 that lack the check digit.
 // A scanner may have expanded it to the 12 digits of its UPC-A.
 func (d *decoder) upce(digits string) {
-	if _, ok := gs1.CompressUPCA(digits); ok {
-		d.Label, d.GTIN = digits, gs1.GTIN(zeros[12:]+digits)
+	if gs1.HasUPCE(digits) {
+		d.Label, d.GTIN = digits, gs1.GTIN(d.keep(zeros[12:], digits, 0))
 		return
 	}
 	d.Label = digits
-	if err := gs1.VerifyCheckDigit(digits); err != nil && len(digits) == 12 {
-		d.fail(err)
-		return
+	if len(digits) == 12 {
+		if err := gs1.VerifyCheckDigit(digits); err != nil {
+			d.fail(err)
+			return
+		}
 	}
-	if len(digits) != 8 && (len(digits) != 7 || !d.opt.CheckDigitAbsent && d.opt.IDs != IDsNCR) {
+	short := len(digits) == 7 && (d.opt.CheckDigitAbsent || d.opt.IDs == IDsNCR) || (len(digits) == 7 || len(digits) == 6) && d.opt.known()
+	if len(digits) != 8 && !short {
 		d.wrongLength(UPCE, len(digits))
 		return
 	}
-	upca, err := gs1.ExpandUPCE(digits)
-	if err != nil {
+	upca, ok := gs1.UPCAOf(digits)
+	if !ok {
+		_, err := gs1.ExpandUPCE(digits)
 		d.fail(err)
 		return
 	}
-	d.Label = digits[:7] + upca[11:]
-	d.GTIN = gs1.GTIN(zeros[12:] + upca)
+	d.GTIN = gs1.GTIN(d.keep(zeros[12:], string(upca[:11]), upca[11]))
+	if len(digits) < 8 { // six digits lack the number system too, which is 0
+		d.Label = d.keep(zeros[:7-len(digits)], digits, upca[11])
+	}
 }
 
 // eightDigits tells EAN-8 from UPC-E by their check digits, and by what is
@@ -252,8 +269,7 @@ func (d *decoder) eightDigits(digits string) Symbology {
 	isEAN8 := len(digits) == 7 || gs1.CheckDigit(digits[:7]) == digits[7]
 	isUPCE := false
 	if digits[0] <= '1' {
-		_, err := gs1.ExpandUPCE(digits)
-		isUPCE = err == nil
+		_, isUPCE = gs1.UPCAOf(digits)
 	}
 	switch {
 	case isUPCE && !isEAN8:
