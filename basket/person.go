@@ -1,6 +1,7 @@
 package basket
 
 import (
+	"slices"
 	"strings"
 
 	"posd/gs1"
@@ -8,29 +9,102 @@ import (
 
 // PersonNumber reports whether a line looks like the number of a person or of a
 // card rather than of a thing: 13 to 19 digits with a Luhn check digit
-// (ISO/IEC 7812-1), a text that holds a payment card's number, or an AAMVA
-// driving licence. Such a label never becomes a line, neither at the lane nor
-// at the POS main computer.
+// (ISO/IEC 7812-1), a text that holds a payment card's number, an AAMVA driving
+// licence, or GS1 elements that are a person's (gs1.Personal). Such a label never
+// becomes a line, neither at the lane nor at the POS main computer.
 //
-// One number in ten has a Luhn check digit by chance. A good GS1 element string
-// and a label that shows the line's GTIN are things all the same.
+// One number in ten has a Luhn check digit by chance. Digits that show the
+// line's GTIN are a thing's all the same, and so are, in good GS1 elements and
+// Digital Links, the numbers that GS1 gives to things (gs1.Thing). All else of a
+// label is looked at, composite components and the parameters of URIs too.
 func (l Line) PersonNumber() bool {
-	if l.Problem == "" && carriesElements(l.Symbology) {
-		return false
-	}
 	data := strings.TrimSuffix(withoutAIM(string(l.Data)), l.AddOn)
-	return !l.showsGTIN(l.UPC) && personNumber(l.UPC) || !l.showsGTIN(data) && personNumber(data)
+	return l.personal(l.UPC) || l.personal(l.beyondUPC(data))
 }
 
-// showsGTIN reports whether the digits of the line's GTIN stand in text, with
-// or without leading zeros and check digit. The symbology is not asked: it is
-// only the lane's word.
-func (l Line) showsGTIN(text string) bool {
-	if _, err := gs1.ParseGTIN(l.GTIN); err != nil || len(l.GTIN) != 14 {
-		return false
+// beyondUPC takes the label off the data that a scanner sent, unless digits
+// touch it.
+func (l Line) beyondUPC(data string) string {
+	main, composite, found := strings.Cut(data, compositeMark)
+	id, ok := strings.CutSuffix(main, l.UPC)
+	if !ok || id != "" && isDigit(id[len(id)-1]) {
+		return data
 	}
-	return strings.Contains(text, strings.TrimLeft(l.GTIN[:6], "0")+l.GTIN[6:13])
+	if found {
+		id += compositeMark + composite
+	}
+	return id
 }
+
+// compositeMark parts a linear code from what stands above it; then comes 0 and
+// an element string, or another digit and something else.
+const compositeMark = "|]e"
+
+func (l Line) personal(text string) bool {
+	parts := strings.Split(text, compositeMark)
+	for _, part := range parts[1:] {
+		elements, isString := strings.CutPrefix(part, "0")
+		if isString && l.personalElements(elements, true) || !isString && l.personalText(part[min(1, len(part)):]) {
+			return true
+		}
+	}
+	return l.personalMain(parts[0])
+}
+
+// personalMain judges a label without what stands above it.
+func (l Line) personalMain(text string) bool {
+	if elements, isLink, err := gs1.ParseLink(text); isLink {
+		return hasPersonal(elements) || err != nil && l.personalText(text) ||
+			err == nil && (personNumber(gs1.LinkRest(text)) || slices.ContainsFunc(elements, personalValue))
+	}
+	if elements, err := gs1.ParseBracketed(text); err == nil {
+		return hasPersonal(elements) || slices.ContainsFunc(elements, personalValue)
+	}
+	if sure := carriesElements(l.Symbology); sure || len(text) > longestCard || strings.Contains(text, gs1.GS) {
+		return l.personalElements(text, sure)
+	}
+	return l.personalText(text)
+}
+
+// personalElements judges a text that is, or may be, an element string.
+func (l Line) personalElements(text string, sure bool) bool {
+	elements, err := gs1.ParseElements(text)
+	switch {
+	case err == nil:
+		return hasPersonal(elements) || slices.ContainsFunc(elements, personalValue)
+	case sure && hasPersonal(elements), slices.ContainsFunc(elements, isServiceNumber):
+		return true
+	}
+	return l.personalText(text)
+}
+
+func hasPersonal(elements []gs1.Element) bool {
+	return slices.ContainsFunc(elements, func(e gs1.Element) bool { return gs1.Personal(e.AI) })
+}
+
+// isServiceNumber reports whether an element of a text that may be an element
+// string, and is no good one, is the number of a service relation (GSRN) all the
+// same.
+func isServiceNumber(e gs1.Element) bool {
+	return gs1.Personal(e.AI) && len(e.Value) >= 18 && isDigits(e.Value[:18], 18)
+}
+
+// personalValue reports whether the data of an element that is not a thing's
+// number look like a person's.
+func personalValue(e gs1.Element) bool { return !gs1.Thing(e.AI) && personNumber(e.Value) }
+
+// personalText judges a text, of which the digits of the line's GTIN are known
+// to be a thing's. The symbology is not asked: it is only the lane's word.
+func (l Line) personalText(text string) bool {
+	if _, err := gs1.ParseGTIN(l.GTIN); err == nil && len(l.GTIN) == 14 {
+		shown := strings.TrimLeft(l.GTIN[:6], "0") + l.GTIN[6:13] // with or without leading zeros and check digit
+		text = strings.Replace(text, shown, ".", 1)
+	}
+	return personNumber(text)
+}
+
+// longestCard is the most digits that the number of a card has.
+const longestCard = 19
 
 // withoutAIM takes away an AIM identifier, whose last digit would join a
 // number's.
@@ -49,7 +123,7 @@ func personNumber(text string) bool {
 }
 
 func luhnNumber(text string) bool {
-	return len(text) >= 13 && len(text) <= 19 && isDigits(text, len(text)) && luhn([]byte(text))
+	return len(text) >= 13 && len(text) <= longestCard && isDigits(text, len(text)) && luhn([]byte(text))
 }
 
 // carriesElements reports whether a symbology (UnifiedPOS spelling) carries GS1

@@ -1,6 +1,11 @@
 package basket
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"posd/gs1"
+)
 
 func TestPersonNumber(t *testing.T) {
 	for _, c := range []struct {
@@ -42,4 +47,107 @@ func TestPersonNumber(t *testing.T) {
 	if l := (Line{Symbology: "Code128", UPC: "A", Data: []byte("]C04111111111111111")}); !l.PersonNumber() {
 		t.Error("a card number in the data was passed over")
 	}
+}
+
+// TestPersonNumberInElements: of GS1 elements and Digital Links, the numbers of
+// things are a thing's, the numbers of persons never, and all else is looked at.
+func TestPersonNumberInElements(t *testing.T) {
+	const pan, gtin, gs = "4111111111111111", "09506000134352", "\x1d"
+	for _, c := range []struct {
+		symbology, gtin, label, data string
+		want                         bool
+	}{
+		{"EAN128", gtin, "01" + gtin + "21" + pan, "", false}, // a serial number is a thing's
+		{"EAN128", gtin, "01" + gtin + "10" + pan + gs + "17261231", "", false},
+		{"EAN128", "", "253" + "9506000134352" + pan, "", false}, // a document's
+		{"EAN128", "", "255" + "9506000134352", "", false},
+		{"EAN128", "", "8004" + pan, "", false},                                            // an asset's
+		{"EAN128", gtin, "01" + gtin + "21A" + gs + "8040" + "490154203237518", "", false}, // an IMEI has a Luhn check digit
+		{"EAN128", gtin, "01" + gtin + "91" + pan, "", true},
+		{"EAN128", gtin, "01" + gtin + "240" + pan, "", true},
+		{"EAN128", "", "91" + pan, "", true},
+		{"EAN128", "", "8018061414199999999997", "", true},
+		{"EAN128", "", "8017061414199999999997", "", true},
+		{"EAN128", "", "8018061414199999999990", "", true}, // with a wrong check digit too
+		{"EAN128", gtin, "01" + gtin + "8018061414199999999997", "", true},
+		{"GS1QRCODE", "", "00106141412345678908" + "4301" + "JANE+DOE", "", true},
+		{"UNKNOWN", gtin, "01" + gtin + "21" + pan, "", false},
+		{"UNKNOWN", gtin, "01" + gtin + "91" + pan, "", true},
+		{"UNKNOWN", "", "8018061414199999999997", "", true},
+		{"OTHER", "", "8018061414199999999990" + gs + "91A", "", true},
+		{"QRCODE", "", "4300 Main Street, Springfield, and so on", "", false},
+		{"EAN128", gtin, "(01)" + gtin + "(21)" + pan, "", false},
+		{"EAN128", gtin, "(01)" + gtin + "(91)" + pan, "", true},
+
+		{"EAN13", "02112345678900", "2112345678900", "]E02112345678900|]e010" + pan, false},
+		{"EAN13", "02112345678900", "2112345678900", "]E02112345678900|]e01099991234" + gs + "98COMP", false},
+		{"EAN13", "02112345678900", "2112345678900", "]E02112345678900|]e091" + pan, true},
+		{"EAN13", "02112345678900", "2112345678900", "]E02112345678900|]e08018061414199999999997", true},
+		{"EAN13", "02112345678900", "2112345678900", "]E02112345678900|]e2" + pan, true},
+		{"EAN13", "02112345678900", "2112345678900", "]E02112345678900|]e0hello " + pan, true},
+		{"UPCA", "00036000291452", "036000291452", "]E00036000291452|]e091A|]e2" + pan, true},
+		{"EAN128", gtin, "01" + gtin, "]C101" + gtin + "|]e091" + pan, true},
+
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "/21/" + pan, "", false},
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "?17=261231", "]Q1https://id.gs1.org/01/" + gtin + "?17=261231", false},
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "?99=" + pan, "", true},
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "?pan=" + pan, "", true},
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "?x=1&" + pan, "", true},
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "#" + pan, "", true},
+		{"QRCODE", gtin, "https://id.gs1.org/" + pan + "/01/" + gtin, "", true},
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "/89/" + pan, "", true}, // badly built
+		{"QRCODE", gtin, "https://id.gs1.org/01/" + gtin + "?10=A&21=" + pan, "", true},
+		{"QRCODE", "", "https://id.gs1.org/8018/061414199999999997", "", true},
+		{"QRCODE", "", "https://id.gs1.org/gsrn/061414199999999990", "", true},
+		{"QRCODE", "", "https://id.gs1.org/00/106141412345678908?4301=JANE", "", true},
+		{"QRCODE", "", "https://shop.example/01/" + pan, "", true}, // no GTIN has 16 digits
+		{"UNKNOWN", "", "https://shop.example/?q=" + pan, "", true},
+
+		{"EAN13", "02112345678900", "2112345678900", "A2112345678900", false}, // behind a vendor's identifier
+		{"UPCA", "00036000291452", "036000291452", pan + " 036000291452", true},
+		{"Code39", "", "111111111111", "]A04111111111111", false},
+		{"Code39", "", "111111111111", "4111" + "111111111111", true}, // joined, it is one
+	} {
+		l := Line{Symbology: c.symbology, UPC: c.label, GTIN: c.gtin, Data: []byte(c.data)}
+		if got := l.PersonNumber(); got != c.want {
+			t.Errorf("%s %q %q: PersonNumber %v", c.symbology, c.label, c.data, got)
+		}
+	}
+}
+
+// Whatever label shows a card's number outside of what GS1 gives to things, in
+// every symbology, is seen.
+func FuzzPersonNumber(f *testing.F) {
+	f.Add("https://id.gs1.org/01/09506000134352?x=", "&17=261231", "QRCODE", "09506000134352")
+	f.Add("010950600013435291", "", "EAN128", "09506000134352")
+	f.Add("https://id.gs1.org/01/09506000134352?99=", "", "UNKNOWN", "09506000134352")
+	f.Add("2112345678900|]e091", "", "EAN13", "02112345678900")
+	f.Add("01095060001343528018", "", "EAN128", "")
+	f.Fuzz(func(t *testing.T, before, after, symbology, gtin string) {
+		const pan = "4111111111111111"
+		if n := len(before); n > 0 && isDigit(before[n-1]) || after != "" && isDigit(after[0]) || strings.Contains(gtin, "11111") {
+			t.Skip()
+		}
+		l := Line{UPC: before + pan + after, Symbology: symbology, GTIN: gtin}
+		if l.PersonNumber() {
+			return
+		}
+		// It may be a thing's number then, and only that.
+		for _, text := range []string{l.UPC, strings.ReplaceAll(l.UPC, pan, "378282246310005"), strings.ReplaceAll(l.UPC, pan, "5555555555554444")} {
+			elements, isLink, err := gs1.ParseLink(text)
+			if !isLink {
+				elements, err = gs1.ParseElements(strings.Split(text, compositeMark)[0])
+			}
+			if bracketed, errB := gs1.ParseBracketed(text); errB == nil {
+				elements, err = bracketed, nil
+			}
+			thing := false
+			for _, e := range elements {
+				thing = thing || gs1.Thing(e.AI)
+			}
+			if err != nil || !thing {
+				t.Fatalf("%q, %s: no person's number", l.UPC, symbology)
+			}
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"posd/basket"
+	"posd/gs1"
 	"posd/scanner"
 	"posd/tid"
 )
@@ -56,12 +57,15 @@ func reason(s scanner.Scan) string {
 
 // personal gives the digits of a label that may be a person's number.
 func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
+	person := false
 	for _, e := range s.Elements() {
 		if e.AI == aiGSRN && l.cfg.Rules.IsLoyalty([]byte(e.Value)) {
 			return e.Value, true
-		} else if e.AI == aiGSRN {
-			return "", true // of another programme; it must not pass for a card's number
 		}
+		person = person || gs1.Personal(e.AI)
+	}
+	if person {
+		return "", true // of another programme, or a person's otherwise; it must not pass for a card's number
 	}
 	digits = strings.NewReplacer(" ", "", "-", "").Replace(s.Label)
 	return digits, l.cfg.Rules.IsLoyalty([]byte(digits)) || newLine(0, time.Time{}, "", s, basket.Item).PersonNumber()
