@@ -1,0 +1,144 @@
+package emul
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+)
+
+// HID is a HID interface of a USB device: a scanner, card reader or keyboard.
+type HID struct {
+	Interface
+	descriptor []byte
+
+	mu       sync.Mutex
+	features map[byte][]byte // what the host reads of feature reports, by id
+	outputs  [][]byte        // what the host sent, oldest first
+	set      [][]byte        // the feature reports that it sent
+	on       func(feature bool, report []byte)
+}
+
+// The requests of HID 1.11, 7.2.
+const (
+	getReport   = 1
+	getIdle     = 2
+	getProtocol = 3
+	setReport   = 9
+	setIdle     = 10
+	setProtocol = 11
+
+	hidClass            = 3
+	hidDescriptor       = 0x21
+	hidReportDescriptor = 0x22
+
+	outputReport  = 2
+	featureReport = 3
+)
+
+// Protocols of the boot interface (HID 1.11, 4.3).
+const (
+	NoBoot       = 0
+	BootKeyboard = 1
+)
+
+// NewHID makes a HID interface that sends by the endpoint with this number and
+// has the report descriptor.
+func NewHID(endpoint byte, boot byte, descriptor []byte) *HID {
+	h := &HID{descriptor: descriptor, features: map[byte][]byte{}}
+	h.Class, h.Subclass, h.Protocol = hidClass, boot, boot
+	h.Extra = binary.LittleEndian.AppendUint16([]byte{9, hidDescriptor, 0x11, 0x01, 0, 1, hidReportDescriptor}, uint16(len(descriptor)))
+	h.Endpoints = []*Endpoint{{Address: In | endpoint, Kind: Interrupt}}
+	h.Control = h.control
+	return h
+}
+
+// WithOut gives the interface an endpoint for output reports. Without one, hosts
+// send them by control requests.
+func (h *HID) WithOut() *HID {
+	e := &Endpoint{Address: h.Endpoints[0].Address &^ In, Kind: Interrupt}
+	e.Out = func(report []byte) { h.take(false, report) }
+	h.Endpoints = append(h.Endpoints, e)
+	return h
+}
+
+// On has f called for each report that the host sends, with its id where it has
+// one.
+func (h *HID) On(f func(feature bool, report []byte)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.on = f
+}
+
+// Answer sets what the host reads as a feature report; the id is its first byte.
+func (h *HID) Answer(report []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.features[report[0]] = report
+}
+
+// Send sends an input report.
+func (h *HID) Send(report []byte) { h.Endpoints[0].Send(report) }
+
+// Drain waits until the host has taken all that was sent; it is false if the
+// plug was pulled.
+func (h *HID) Drain() bool { return h.Endpoints[0].Drain() }
+
+// Outputs gives the output reports that came since the device was made.
+func (h *HID) Outputs() [][]byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([][]byte{}, h.outputs...)
+}
+
+// Features gives the feature reports that came since the device was made.
+func (h *HID) Features() [][]byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([][]byte{}, h.set...)
+}
+
+func (h *HID) take(feature bool, report []byte) {
+	h.mu.Lock()
+	report = append([]byte{}, report...)
+	if feature {
+		h.set = append(h.set, report)
+	} else {
+		h.outputs = append(h.outputs, report)
+	}
+	on := h.on
+	h.mu.Unlock()
+	if on != nil {
+		on(feature, report)
+	}
+}
+
+func (h *HID) control(s Setup, data []byte) ([]byte, bool) {
+	switch {
+	case s.Type&typeMask == standard && s.Request == getDescriptor && byte(s.Value>>8) == hidReportDescriptor:
+		return h.descriptor, true
+	case s.Type&typeMask != classType:
+		return nil, false
+	}
+	switch s.Request {
+	case setReport:
+		h.take(byte(s.Value>>8) == featureReport, data)
+		return nil, true
+	case getReport:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		report, ok := h.features[byte(s.Value)]
+		return report, ok && byte(s.Value>>8) == featureReport
+	case getIdle:
+		return []byte{0}, true
+	case getProtocol:
+		return []byte{1}, true
+	case setIdle, setProtocol:
+		return nil, true
+	}
+	return nil, false
+}
+
+// String names what was sent, for the messages of tests.
+func (h *HID) String() string {
+	return fmt.Sprintf("output reports % X, feature reports % X", h.Outputs(), h.Features())
+}
