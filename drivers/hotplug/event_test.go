@@ -74,7 +74,7 @@ func TestParseUdevErrors(t *testing.T) {
 		"nothing": nil, "text": []byte(strings.Repeat("hello ", 10)), "of the kernel": kernelAdd, "short": udevAdd[:23],
 		"magic in the machine's order": append(append([]byte("libudev\x00"), 0xfe, 0xca, 0xed, 0xfe), udevAdd[12:]...),
 		"length beyond":                with(udevAdd, 20, size32(udevAdd)-39), "length over": with(udevAdd, 20, 0xffffffff),
-		"offset in header": with(udevAdd, 16, 8), "offset beyond": with(udevAdd, 16, size32(udevAdd)+1), "offset over": with(udevAdd, 16, 0xffffffff),
+		"offset in header": with(with(udevAdd, 16, 8), 20, size32(udevAdd)-8), "offset beyond": with(udevAdd, 16, size32(udevAdd)+1), "offset over": with(udevAdd, 16, 0xffffffff),
 		"length short":  with(udevAdd, 20, 9),
 		"no path":       udevMessage("ACTION=add", "SUBSYSTEM=tty"),
 		"no action":     udevMessage("DEVPATH=/d", "SUBSYSTEM=tty"),

@@ -85,7 +85,7 @@ func TestMatches(t *testing.T) {
 
 func TestCleanSerial(t *testing.T) {
 	for s, want := range map[string]string{
-		"S1234": "S1234", " 15024B2A6D \n": "15024B2A6D", "A B,C": "A B,C", "1002": "1002", "5678": "5678", "10": "10", "test-7": "test-7",
+		"S1234": "S1234", " 15024B2A6D \n": "15024B2A6D", "A B,C": "A B,C", "1002": "1002", "5678": "5678", "10": "10", "12": "12", "012": "012", "test-7": "test-7",
 		"": "", "0": "", "1": "", "0000000000": "", "0000-0000": "", "00:00:00:00:00:00": "", "FFFFFFFF": "", "xxxx": "", "....": "", "?": "",
 		"0123456789": "", "123456": "", "1234567890": "", "0123456789ABCDEF": "", "0001": "",
 		"Not Specified": "", "To Be Filled By O.E.M.": "", "N/A": "", "SerialNumber": "", "Serial Number": "", "none": "",

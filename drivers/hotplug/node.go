@@ -1,6 +1,9 @@
 // Package hotplug finds the devices of a lane: it looks at sysfs, listens to the
 // kernel and udevd, and tells which device nodes come, go and change. It opens no
 // device and needs no permission on one; what is done with a node is for others.
+//
+// Nothing is asked for again and again: between events it sleeps. In a user
+// namespace of its own it hears nothing of udevd, since there root is somebody else.
 package hotplug
 
 import "strings"

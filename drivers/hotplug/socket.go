@@ -128,7 +128,7 @@ func (s *Socket) Next(ctx context.Context) (Event, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded): // of an earlier ctx
 			err = s.file.SetReadDeadline(time.Time{})
 		case errors.Is(err, ErrLost):
-			return Event{}, s.recover()
+			return Event{}, s.renew()
 		case err == nil:
 			if e, ok := s.event(m); ok {
 				return e, nil
@@ -144,10 +144,10 @@ func (s *Socket) wake(file *os.File) func() {
 	return func() { _ = file.SetReadDeadline(time.Unix(1, 0)) }
 }
 
-// recover takes a new socket after a loss. On the old one the kernel would go on
+// renew takes a new socket after a loss. On the old one the kernel would go on
 // to drop events, without a word, until the last of those that wait was read
 // (NETLINK_S_CONGESTED of af_netlink.c); and what they say is old.
-func (s *Socket) recover() error {
+func (s *Socket) renew() error {
 	s.lost.Add(1)
 	s.file.Close()
 	if err := s.open(); err != nil {

@@ -111,6 +111,8 @@ func TestSocketTrustsRootAlone(t *testing.T) {
 	from.send(0, &unix.SockaddrNetlink{Groups: groupKernel}, []byte("add@"+nowhere+"x\x00ACTION=add\x00DEVPATH="+nowhere+"x\x00SUBSYSTEM=tty\x00"))
 	from.send(0, &unix.SockaddrNetlink{Groups: groupUdev}, []byte("hello, I am udevd and this is more than 24 bytes"))
 	from.send(0, &unix.SockaddrNetlink{Groups: groupUdev}, udevMessage("ACTION=add", "DEVPATH="+nowhere+"net", "SUBSYSTEM=net"))
+	from.send(0, &unix.SockaddrNetlink{Groups: groupUdev}, udevMessage("ACTION=move", "DEVPATH="+nowhere+"hid", "SUBSYSTEM=hid", "DEVPATH_OLD=/devices/x"))
+	expect(t, s, "hid") // what is below it may be a node
 	from.tell("good")
 	expect(t, s, "good")
 	if c := s.Counts(); c.Untrusted < 3 || c.Malformed < 1 || c.Lost != 0 {

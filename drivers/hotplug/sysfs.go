@@ -159,12 +159,12 @@ func (r *reader) instance(devpath string) uint64 {
 // still there at the end was there all the time.
 func (r *reader) node(k key) (Node, bool) {
 	p := r.devpath(k)
-	if p == "" || !r.wanted(k, p) {
+	if path.Base(p) != k.kernel || !r.wanted(k, p) {
 		return Node{}, false
 	}
 	instance := r.instance(p)
 	name := r.uevent(p)["DEVNAME"]
-	if instance == 0 || name == "" {
+	if name == "" {
 		return Node{}, false
 	}
 	n := Node{Subsystem: k.subsystem, Kernel: k.kernel, Path: path.Join("/dev", name), SysPath: p, Interface: -1, instance: instance}
@@ -180,9 +180,10 @@ func (r *reader) wanted(k key, p string) bool {
 	case Input:
 		return strings.HasPrefix(k.kernel, "event")
 	case USB:
-		return !isUSBInterface(k.kernel) && r.text(p, "bDeviceClass") != "09" // hubs
+		return r.text(p, "bDeviceClass") != "09" // hubs
 	case TTY:
-		// Type 0 is PORT_UNKNOWN: a port that the driver keeps for a UART it did not find.
+		// Type 0 is PORT_UNKNOWN: a port that the driver keeps for a UART it did not
+		// find. Old kernels let only root see that.
 		return (isRFCOMM(k.kernel) || !isVirtual(p)) && r.text(p, "type") != "0"
 	}
 	return false

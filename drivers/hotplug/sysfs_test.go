@@ -85,12 +85,13 @@ func TestLookAndClass(t *testing.T) {
 		"", "/", "/devices", "/devices/gone", "/devices/../../etc", pci, acmPath(2) + "/1-2:1.0", pci + "/usb1",
 		"/devices/virtual/tty/tty1", "/devices/platform/serial8250/tty/ttyS1", "/devices/virtual/input/mice",
 		"/devices/pnp0/00:05/tty/ttyS0", // where it was in another kernel
+		acmPath(2) + "/1-2:1.0/tty/../tty/ttyACM2",
 	} {
 		if n, ok, err := Look(tr.root, p); ok || err != nil {
 			t.Errorf("%q: %+v, %v", p, n, err)
 		}
 	}
-	for _, k := range []key{{HIDRaw, "hidraw98"}, {HIDRaw, ""}, {"", "hidraw0"}, {"net", "lo"}, {HIDRaw, "../../devices"}, {USB, "1-2:1.0"}} {
+	for _, k := range []key{{HIDRaw, "hidraw98"}, {HIDRaw, ""}, {"", "hidraw0"}, {"net", "lo"}, {HIDRaw, "../../devices"}, {HIDRaw, "../tty/ttyS0"}, {HIDRaw, "."}, {USB, "1-2:1.0"}} {
 		if n, ok, err := Class(tr.root, k.subsystem, k.kernel); ok || err != nil {
 			t.Errorf("%q: %+v, %v", k, n, err)
 		}
@@ -115,6 +116,44 @@ func TestScanHalfGone(t *testing.T) {
 	tr.must(os.Remove(tr.at(d.path, "1-1.2:1.0/0003:0C2E:0B61.0001/hidraw/hidraw0/uevent")))
 	if got := tr.scan(); len(got) != len(all)-1 {
 		t.Errorf("got %d of %d", len(got), len(all))
+	}
+}
+
+// What goes away and comes back while it is looked at is not taken for one device.
+func TestClassExchanged(t *testing.T) {
+	tr := newTree(t, scratch(t), uinput)
+	const dev = "/devices/virtual/input/input20"
+	slow := tr.at(dev, "capabilities/key")
+	tr.must(os.Remove(slow))
+	tr.must(unix.Mkfifo(slow, 0o600))
+	there := make(chan bool)
+	go func() {
+		_, ok, _ := Class(tr.root, Input, "event12")
+		there <- ok
+	}()
+	w, err := os.OpenFile(slow, os.O_WRONLY, 0) // opens when it is being read
+	tr.must(err)
+	tr.remove(dev)
+	tr.add(uinput)
+	tr.must(w.Close())
+	if <-there {
+		t.Error("half of one, half of another")
+	}
+	if _, ok, err := Class(tr.root, Input, "event12"); !ok || err != nil {
+		t.Errorf("%t, %v", ok, err)
+	}
+}
+
+// Links that sysfs does not have do no harm.
+func TestScanOddLinks(t *testing.T) {
+	tr := lane(t)
+	all := len(tr.scan())
+	for i, to := range []string{"hidraw50", "../../../../../../../../etc", "/etc", "../../devices", "../../class/hidraw/hidraw0"} {
+		tr.must(os.Symlink(to, tr.at("class/hidraw", fmt.Sprintf("hidraw5%d", i))))
+	}
+	tr.must(os.WriteFile(tr.at("class/hidraw/version"), nil, 0o600))
+	if got := tr.scan(); len(got) != all {
+		t.Errorf("got %d nodes of %d", len(got), all)
 	}
 }
 
@@ -181,6 +220,7 @@ func TestParseID16(t *testing.T) {
 // has nothing in it that moves a cursor.
 func FuzzNode(f *testing.F) {
 	f.Add("S1234", "HID_ID=0005:00000C2E:00000A01\nHID_NAME=x\n", "ff 1", "1900 \x1b[2J")
+	f.Add("", "HID_NAME=\x1b[2J\nHID_PHYS=\x1b\u202e\n", "1", "")
 	f.Add("\xff\x00", "HID_ID=:::\n=\nHID_UNIQ=00\nHID_ID=1", "", "\u202e\u0085")
 	f.Fuzz(func(t *testing.T, serial, uevent, keys, name string) {
 		tr := newTree(t, scratch(t), uhid, uinput)

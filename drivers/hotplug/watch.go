@@ -124,8 +124,6 @@ func (w *watcher) event(e Event) error {
 	switch {
 	case e.Subsystem == USB && isUSBInterface(k.kernel):
 		return w.recheck(key{USB, path.Base(path.Dir(e.DevPath))})
-	case !e.matters():
-		return nil
 	case e.Action == actionAdd, e.Action == actionChange:
 		return w.look(k, true)
 	case e.Action == actionMove:
@@ -165,15 +163,11 @@ func (w *watcher) look(k key, tell bool) error {
 // recheck tells what became of a node that was told. Another of its name is left
 // to its own event: that comes when it is ready.
 func (w *watcher) recheck(k key) error {
-	was, known := w.known[k]
-	if !known {
-		return nil
-	}
 	n, ok, err := Class(w.sysfs, k.subsystem, k.kernel)
 	switch {
 	case err != nil:
 		return err
-	case ok && n.instance == was.instance:
+	case ok && n.instance == w.known[k].instance:
 		w.found(n, false)
 	default:
 		w.remove(k)
