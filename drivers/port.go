@@ -42,7 +42,7 @@ func opener(sysfs string) func(string, resolved) (port, driver.Attributes, error
 			}
 			p, err = hidraw.Open(path)
 		case driver.Evdev:
-			p, _, err = evdev.Open(path, sysfs)
+			p, err = evdev.Open(path)
 		default:
 			p, err = tty.Open(path, c.line)
 		}

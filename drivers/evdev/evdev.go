@@ -6,7 +6,6 @@ package evdev
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"posd/drivers/keyboard"
@@ -44,25 +43,19 @@ const (
 	quiet = 200 * time.Millisecond
 )
 
-// Open opens, locks and grabs an input device. sysfs is where sysfs is mounted:
-// /sys. A device is not grabbed while one of its keys is down, since whoever saw
-// it go down would never see it go up.
-func Open(path, sysfs string) (*Port, Info, error) {
-	n, real, err := node.Open(path)
+// Open opens, locks and grabs an input device. It is not grabbed while one of
+// its keys is down, since whoever saw it go down would never see it go up.
+func Open(path string) (*Port, error) {
+	n, _, err := node.Open(path)
 	if err != nil {
-		return nil, Info{}, err
-	}
-	info, err := Look(sysfs, filepath.Base(real))
-	if err != nil {
-		n.Close()
-		return nil, Info{}, &node.Error{State: node.Failed, Reason: fmt.Sprintf("%s is no input device: %v", path, err), Remedy: "name an event node of /dev/input as port, or another driver"}
+		return nil, err
 	}
 	p, err := take(n, path, ioctls{n})
 	if err != nil {
 		n.Close()
-		return nil, Info{}, err
+		return nil, err
 	}
-	return p, info, nil
+	return p, nil
 }
 
 // take makes a port of an open node.

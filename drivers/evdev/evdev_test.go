@@ -329,25 +329,44 @@ func TestSend(t *testing.T) {
 }
 
 func TestOpenNames(t *testing.T) {
-	if _, _, err := Open("/dev/input/event-none", "/sys"); !isState(err, node.Missing) {
+	if _, err := Open("/dev/input/event-none"); !isState(err, node.Missing) {
 		t.Errorf("a node that is not there: %v", err)
 	}
 	d := newDevice(t)
-	if _, _, err := Open(d.path, t.TempDir()); !isState(err, node.Failed) || !strings.Contains(err.Error(), "no input device") {
-		t.Errorf("not in sysfs: %v", err)
-	}
-	sysfs := t.TempDir()
-	inSysfs(t, sysfs, "event7", scanner)
-	if _, _, err := Open(d.path, sysfs); !isState(err, node.Failed) { // a FIFO knows no ioctl
+	if _, err := Open(d.path); !isState(err, node.Failed) { // a FIFO knows no ioctl
 		t.Errorf("got %v", err)
 	}
-	n, _, err := node.Open(d.path) // the first two have let go
+	p, err := Overhear(d.path) // the first has let go
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close()
-	if _, _, err := Open(d.path, sysfs); !isState(err, node.Claimed) {
+	defer p.Close()
+	if _, err := Open(d.path); !isState(err, node.Claimed) {
 		t.Errorf("a second opener: %v", err)
+	}
+}
+
+// Who overhears leaves the lights alone, and begins with locks as a reader does.
+func TestOverhear(t *testing.T) {
+	d := newDevice(t)
+	p, err := Overhear(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	buf := make([]byte, 10*recording.EventSize)
+	n, err := p.Read(buf)
+	if err != nil || !slices.Equal(buf[:n], home.append(nil)) {
+		t.Errorf("got % x, %v", buf[:n], err)
+	}
+	if err := p.Send(lamp(keyboard.LEDCapsLock, true).Append(nil)); err != nil { // a FIFO would take it as input
+		t.Error(err)
+	}
+	if err := p.SetDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.Read(buf); n != 0 || err != nil {
+		t.Errorf("the light was switched: % x, %v", buf[:n], err)
 	}
 }
 

@@ -148,7 +148,7 @@ func has(keys []uint64, some ...uint16) bool {
 	return true
 }
 
-// IsKeyboard reports whether a device with these keys (evdev.Info) can type
+// IsKeyboard reports whether a device with these keys (the bits of their codes) can type
 // labels: a scanner or card reader that plays a keyboard, or a keyboard. What it
 // is they do not tell.
 func IsKeyboard(keys []uint64) bool {
