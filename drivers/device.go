@@ -38,6 +38,7 @@ type device struct {
 	session context.CancelFunc // ends what is read now; nil if nothing is
 	state   *node.Error
 	driver  string
+	about   driver.Attributes // of what was opened last
 	stats   Statistics
 	wakes   time.Time // when the goroutine wakes at the latest; zero: when something happens
 }
@@ -176,7 +177,7 @@ func (d *device) read(ctx context.Context, t target) error {
 	sending.Go(s.sender.run)
 	defer sending.Wait()
 	defer s.sender.stop()
-	d.setReading(s.driver.Name)
+	d.setReading(s.driver.Name, attributes)
 	stop := context.AfterFunc(ctx, p.Wake)
 	defer stop()
 	return s.run(ctx)

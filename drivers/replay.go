@@ -23,6 +23,7 @@ type Outcome struct {
 	Driver   string
 	Events   []driver.Event
 	Commands []driver.Command // what it said to the device
+	Unlikely bool             // what was read does not look like that of its devices
 	Err      error            // it cannot read the device, or not with these settings
 }
 
@@ -75,6 +76,19 @@ func ReplayEach(rec recording.Recording) ([]Outcome, error) {
 	return all, nil
 }
 
+// Analyse gives what each driver makes of what a source sent, in the order of
+// the table. It keeps nothing of the reads.
+func Analyse(s Source, reads []driver.Read, rules tid.Rules) []Outcome {
+	var all []Outcome
+	for _, d := range Table() {
+		p := player{s.Attributes, s.Settings.Known(d), rules, reads}
+		if p.claimed(d) {
+			all = append(all, p.play(d))
+		}
+	}
+	return all
+}
+
 // player plays a recording to drivers.
 type player struct {
 	attributes driver.Attributes
@@ -101,10 +115,13 @@ func (p player) auto() (Outcome, error) {
 	var best *Outcome
 	var refused []error
 	for _, d := range Table() {
-		if !p.claimed(d) || d.Fits != nil && !d.Fits(p.reads) {
+		if !p.claimed(d) {
 			continue
 		}
 		o := p.play(d)
+		if o.Unlikely {
+			continue
+		}
 		if o.Err != nil {
 			refused = append(refused, o.Err)
 			continue
@@ -125,6 +142,11 @@ func (p player) auto() (Outcome, error) {
 	return Outcome{}, fmt.Errorf("no driver claims this device on %s", p.attributes.Transport)
 }
 
+// Understood reports whether the driver made sense of everything.
+func (o Outcome) Understood() bool {
+	return o.Err == nil && !o.Unlikely && len(o.Events) > 0 && o.senseless() == 0
+}
+
 // senseless counts what a driver made no sense of.
 func (o Outcome) senseless() (n int) {
 	for _, e := range o.Events {
@@ -137,6 +159,7 @@ func (o Outcome) senseless() (n int) {
 
 func (p player) play(d driver.Driver) (o Outcome) {
 	o.Driver, o.Events = d.Name, []driver.Event{}
+	o.Unlikely = d.Fits != nil && !d.Fits(p.reads)
 	if o.Err = p.settings.Check(d); o.Err != nil {
 		return o
 	}

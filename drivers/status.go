@@ -28,9 +28,9 @@ type Status struct {
 }
 
 // setReading notes that the device is being read.
-func (d *device) setReading(name string) {
+func (d *device) setReading(name string, about driver.Attributes) {
 	d.mu.Lock()
-	d.driver = name
+	d.driver, d.about = name, about
 	d.mu.Unlock()
 	d.setState(&node.Error{State: node.Reading})
 }
