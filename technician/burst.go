@@ -1,0 +1,131 @@
+// Package technician is what a technician's commands do: find out what a device
+// is, check that it works, record what it sends, and look for what is in its
+// way.
+//
+// People see the last four digits of a number at the most. A recording leaves
+// this package without the digits of a card.
+package technician
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"posd/drivers"
+	"posd/drivers/driver"
+)
+
+// Burst is what a source sent between two silences: a label, a swipe, a key.
+type Burst struct {
+	Source drivers.Source
+	Reads  []driver.Read
+}
+
+// wipe clears what was read, which may have been a card.
+func (b *Burst) wipe() {
+	for _, r := range b.Reads {
+		clear(r.Data)
+	}
+}
+
+func (b *Burst) silence() time.Duration {
+	if b.Source.Role == driver.Keypad {
+		return hesitation
+	}
+	return silence
+}
+
+// size is how many bytes were read.
+func (b *Burst) size() (n int) {
+	for _, r := range b.Reads {
+		n += len(r.Data)
+	}
+	return n
+}
+
+const (
+	// silence ends a burst: longer than any device pauses within a label or a
+	// card, shorter than a person between two.
+	silence = 700 * time.Millisecond
+	// hesitation ends a burst of a keypad: longer than a person takes from one
+	// key to the next.
+	hesitation = 3 * time.Second
+	// maxBurst ends a burst of a device that does not pause.
+	maxBurst = 64 << 10
+)
+
+// Listen is how sources are listened to: drivers.Manager's Listen for a device,
+// or for all.
+type Listen func(ctx context.Context, hear drivers.Listener) error
+
+// bursts gives take every burst until ctx ends. It is wiped when take returns.
+func bursts(ctx context.Context, listen Listen, take func(*Burst)) error {
+	c := collector{open: map[string]*Burst{}, take: take, more: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- listen(ctx, c.hear) }()
+	for {
+		timer := time.NewTimer(c.flush(time.Now()))
+		select {
+		case err := <-ended:
+			timer.Stop()
+			c.flush(time.Now().Add(hesitation))
+			return err
+		case <-c.more:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// collector puts reads together to bursts.
+type collector struct {
+	take func(*Burst)
+	more chan struct{} // something was heard
+
+	mu   sync.Mutex
+	open map[string]*Burst // by path
+}
+
+func (c *collector) hear(s drivers.Source, r driver.Read) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.open[s.Path]
+	if b == nil {
+		b = &Burst{Source: s}
+		c.open[s.Path] = b
+	}
+	b.Reads = append(b.Reads, driver.Read{At: r.At, Data: bytes.Clone(r.Data)})
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+// idle is how long to wait where nothing is open.
+const idle = time.Hour
+
+// flush takes the bursts that have ended, and says how long it is to the end of
+// the next.
+func (c *collector) flush(now time.Time) time.Duration {
+	c.mu.Lock()
+	var ended []*Burst
+	next := idle
+	for path, b := range c.open {
+		left := b.Reads[len(b.Reads)-1].At.Add(b.silence()).Sub(now)
+		if left > 0 && b.size() < maxBurst {
+			next = min(next, left)
+			continue
+		}
+		delete(c.open, path)
+		ended = append(ended, b)
+	}
+	c.mu.Unlock()
+	for _, b := range ended {
+		c.take(b)
+		b.wipe()
+	}
+	return next
+}

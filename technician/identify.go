@@ -1,0 +1,77 @@
+package technician
+
+import (
+	"context"
+	"time"
+
+	"posd/drivers"
+	"posd/drivers/driver"
+	"posd/tid"
+)
+
+// Heard is what was made of a burst.
+type Heard struct {
+	At        time.Time `json:"at"`
+	Device    string    `json:"device,omitempty"` // empty: a node that no device is read from
+	Role      string    `json:"role,omitempty"`
+	ID        string    `json:"id,omitempty"`
+	Port      string    `json:"port"`
+	Product   string    `json:"product,omitempty"`
+	Transport string    `json:"transport"`
+	Line      string    `json:"line,omitempty"`
+	Bytes     int       `json:"bytes"`
+	Took      float64   `json:"took"`           // seconds from the first read to the last
+	Best      string    `json:"best,omitempty"` // the driver that made sense of it
+	Made      []Made    `json:"made"`           // what each driver made of it, in the order of the table
+}
+
+// Made is what one driver made of a burst.
+type Made struct {
+	Driver     string         `json:"driver"`
+	Role       string         `json:"role"`
+	Understood bool           `json:"understood"`
+	Unlikely   bool           `json:"unlikely,omitempty"` // it does not look like what its devices send
+	Events     []driver.Event `json:"events"`
+	Error      string         `json:"error,omitempty"`
+}
+
+// Events gives what the best driver made of it.
+func (h Heard) Events() []driver.Event {
+	for _, m := range h.Made {
+		if m.Driver == h.Best {
+			return m.Events
+		}
+	}
+	return nil
+}
+
+// Identify tells of everything that is heard until ctx ends.
+func Identify(ctx context.Context, listen Listen, rules tid.Rules, tell func(Heard)) error {
+	return bursts(ctx, listen, func(b *Burst) { tell(heard(b, rules)) })
+}
+
+// heard has every driver look at a burst.
+func heard(b *Burst, rules tid.Rules) Heard {
+	s, first, last := b.Source, b.Reads[0].At, b.Reads[len(b.Reads)-1].At
+	h := Heard{
+		At: first, Device: s.Device, Role: string(s.Role), ID: s.ID, Port: s.Path, Product: s.Product,
+		Transport: string(s.Attributes.Transport), Line: s.Line, Bytes: b.size(), Took: last.Sub(first).Seconds(), Made: []Made{},
+	}
+	for _, o := range drivers.Analyse(s, b.Reads, rules) {
+		m := Made{Driver: o.Driver, Understood: o.Understood(), Unlikely: o.Unlikely, Events: []driver.Event{}}
+		if d, err := drivers.Find(o.Driver); err == nil {
+			m.Role = string(d.Role)
+		}
+		if o.Err != nil {
+			m.Error = o.Err.Error()
+		}
+		for _, e := range o.Events {
+			m.Events = append(m.Events, Redact(e))
+		}
+		if m.Understood && (h.Best == "" || o.Driver == s.Driver) {
+			h.Best = o.Driver
+		}
+		h.Made = append(h.Made, m)
+	}
+	return h
+}

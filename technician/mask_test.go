@@ -1,0 +1,194 @@
+package technician
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"posd/drivers"
+	"posd/drivers/driver"
+	"posd/drivers/keyboard"
+	"posd/drivers/recording"
+	"posd/tid"
+)
+
+func rules() tid.Rules { return tid.Rules{Payment: true, Country: "US", Issuer: "0001"} }
+
+// burstOf makes a burst of what a recording holds.
+func burstOf(t testing.TB, file string) *Burst {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := recording.Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	b := &Burst{Source: drivers.Source{Device: "front", Path: "/dev/x", Settings: driver.Settings{}}}
+	for k, v := range rec.Settings {
+		b.Source.Settings[k] = v
+	}
+	b.Source.Attributes = driver.Attributes{Transport: driver.Transport(rec.Transport), Vendor: rec.Vendor, Product: rec.Product, Descriptor: rec.Descriptor}
+	for _, h := range rec.More {
+		if h.Key == "driver" {
+			b.Source.Driver = h.Value
+			if d, err := drivers.Find(h.Value); err == nil {
+				b.Source.Role = d.Role
+			}
+		}
+	}
+	for _, e := range rec.Entries {
+		data := e.Data
+		if rec.Transport == recording.Evdev {
+			data = e.Event.Append(nil)
+		}
+		if !e.ToDevice {
+			b.Reads = append(b.Reads, driver.Read{At: time.Unix(0, 0).Add(e.At), Data: data})
+		}
+	}
+	return b
+}
+
+// all gives every recording of the drivers.
+func all(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("../drivers/testdata/*.rec")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d recordings, %v", len(files), err)
+	}
+	return files
+}
+
+// Of the recordings of card readers and keypads nothing is left but what says
+// how they are laid out.
+func TestMaskLeavesNoNumbers(t *testing.T) {
+	number := regexp.MustCompile(`[0-9]{4,}`)
+	masked := 0
+	for _, file := range all(t) {
+		b := burstOf(t, file)
+		if b.Source.Role == driver.Scanner {
+			continue
+		}
+		if !mask(b, rules(), false) {
+			t.Errorf("%s: not masked", file)
+		}
+		masked++
+		for _, n := range number.FindAllString(text(b), -1) {
+			if strings.Trim(n, "9") != "" {
+				t.Errorf("%s: %s is left", file, n)
+			}
+		}
+	}
+	if masked < 15 {
+		t.Errorf("only %d recordings of card readers and keypads", masked)
+	}
+}
+
+// A masked recording is still read by its driver, without a number.
+func TestMaskedSwipesAreStillSwipes(t *testing.T) {
+	b := burstOf(t, "../drivers/testdata/msr-bank.rec")
+	mask(b, rules(), false)
+	h := heard(b, rules())
+	if h.Best != "serial-msr" || len(h.Events()) == 0 || h.Events()[0].Type != driver.Swipe || h.Events()[0].Last4 == "1111" {
+		t.Errorf("got %+v", h)
+	}
+}
+
+// Labels of goods are evidence, and stay as they are.
+func TestGoodsAreNotMasked(t *testing.T) {
+	for _, name := range []string{"upca", "ean13", "aim", "datalogic", "hidpos-long", "crlf", "noise"} {
+		b := burstOf(t, "../drivers/testdata/"+name+".rec")
+		before := text(b)
+		if mask(b, rules(), false) || text(b) != before {
+			t.Errorf("%s was masked: %q", name, text(b))
+		}
+	}
+}
+
+func scanBurst(label string) *Burst {
+	return &Burst{
+		Source: drivers.Source{Role: driver.Scanner, Driver: "serial-scanner", Path: "/dev/x", Attributes: driver.Attributes{Transport: driver.TTY}, Settings: driver.Settings{}},
+		Reads:  []driver.Read{{At: time.Unix(0, 0), Data: []byte(label + "\r")}},
+	}
+}
+
+// A scanner may scan a card's number or a person's.
+func TestPersonsLabelsAreMasked(t *testing.T) {
+	for _, label := range []string{"4111111111111111", "]C18018950600000000000017", "378282246310005", "%B4111111111111111^A/B^30121010000?"} {
+		if b := scanBurst(label); !mask(b, rules(), false) || strings.ContainsAny(text(b), "12345678") {
+			t.Errorf("%s: %q", label, text(b))
+		}
+	}
+}
+
+func TestTestCardsMayStay(t *testing.T) {
+	const track = "%%B%s^CARD/TEST^30121010000000000000?;%s=30121010000000000000?"
+	for number, want := range map[string]bool{
+		"4111111111111111": false, "5555555555554444": false, "4111111111111112": true, "4539578763621486": true,
+	} {
+		b := scanBurst(strings.ReplaceAll(strings.ReplaceAll(track, "%%", "%"), "%s", number))
+		b.Source.Role = driver.MSR
+		if got := mask(b, rules(), true); got != want || strings.Contains(text(b), number) == want {
+			t.Errorf("%s: masked %t, %q", number, got, text(b))
+		}
+	}
+	two := scanBurst(";4111111111111111=3012101?;4539578763621486=3012101?")
+	two.Source.Role = driver.MSR
+	if !mask(two, rules(), true) {
+		t.Error("a real number beside a test number stays")
+	}
+}
+
+// Whatever a card reader sends: behind the mask no two letters or digits stand
+// together that are not those of the mask.
+func TestMaskProperty(t *testing.T) {
+	together := regexp.MustCompile(`[0-9A-Za-z]{2,}`)
+	rapid.Check(t, func(rt *rapid.T) {
+		b := scanBurst("")
+		b.Source.Role = rapid.SampledFrom([]driver.Role{driver.MSR, driver.Keypad}).Draw(rt, "role")
+		b.Reads = nil
+		for range rapid.IntRange(1, 5).Draw(rt, "reads") {
+			b.Reads = append(b.Reads, driver.Read{Data: rapid.SliceOfN(rapid.Byte(), 1, 30).Draw(rt, "data")})
+		}
+		before := b.size()
+		mask(b, rules(), false)
+		if b.size() != before {
+			rt.Fatal("the length changed")
+		}
+		for _, s := range together.FindAllString(text(b), -1) {
+			if strings.Trim(s, "9X") != "" {
+				rt.Fatalf("%q is left", s)
+			}
+		}
+	})
+}
+
+func TestMaskKeys(t *testing.T) {
+	for _, layout := range keyboard.Layouts() {
+		for _, how := range []keyboard.Typing{{}, {AltCodes: true}} {
+			events, err := layout.Keys([]byte(";4539578763621486=3012?\r"), how)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := &Burst{Source: drivers.Source{Role: driver.MSR, Attributes: driver.Attributes{Transport: driver.Evdev}, Settings: driver.Settings{"layout": layout.String()}}}
+			for _, e := range append(events, recording.Event{Type: 4, Code: 4, Value: 0x70021}) {
+				b.Reads = append(b.Reads, driver.Read{Data: e.Append(nil)})
+			}
+			mask(b, rules(), false)
+			if got := text(b); strings.ContainsAny(got, "01234567") && !how.AltCodes || strings.Contains(got, "4539") {
+				t.Errorf("%s: %q", layout, got)
+			}
+			for e := range recording.Events(b.Reads[len(b.Reads)-1].Data) {
+				if e.Value != 0 {
+					t.Errorf("%s: the scan code is left", layout)
+				}
+			}
+		}
+	}
+}
