@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"posd/gs1"
 	"posd/identity"
 )
 
@@ -68,18 +69,22 @@ const (
 
 // Line is one scanned or keyed label.
 type Line struct {
-	Number    int        `json:"line"`                // 1, 2, 3 ... within the basket
-	At        time.Time  `json:"at"`                  // when it was read, by the lane's clock
-	UPC       string     `json:"upc"`                 // as scanned (UnifiedPOS ScanDataLabel)
-	Data      []byte     `json:"data,omitempty"`      // as the scanner sent it (UnifiedPOS ScanData), where that differs
-	GTIN      string     `json:"gtin,omitempty"`      // 14 digits, if the label holds one
-	Symbology string     `json:"symbology,omitempty"` // UnifiedPOS spelling
-	AddOn     string     `json:"add_on,omitempty"`    // 2 or 5 digits beside an EAN or UPC
-	Kind      LineKind   `json:"kind"`
-	Quantity  int        `json:"quantity"`            // pieces; negative for what comes back
-	Device    string     `json:"device,omitempty"`    // which of the lane's devices read it
-	Problem   string     `json:"problem,omitempty"`   // why the label is doubtful, for the clerk to decide
-	VoidedAt  *time.Time `json:"voided_at,omitempty"` // set once the clerk has voided the line
+	Number    int         `json:"line"`                // 1, 2, 3 ... within the basket
+	At        time.Time   `json:"at"`                  // when it was read, by the lane's clock
+	UPC       string      `json:"upc"`                 // as scanned (UnifiedPOS ScanDataLabel)
+	Data      []byte      `json:"data,omitempty"`      // as the scanner sent it (UnifiedPOS ScanData), where that differs
+	GTIN      string      `json:"gtin,omitempty"`      // 14 digits, if the label holds one
+	Reference string      `json:"reference,omitempty"` // GTIN to look the item up by, where price or weight stand in the label's own: the same with zeros for them
+	Symbology string      `json:"symbology,omitempty"` // UnifiedPOS spelling
+	AddOn     string      `json:"add_on,omitempty"`    // 2 or 5 digits beside an EAN or UPC
+	Kind      LineKind    `json:"kind"`
+	Quantity  int         `json:"quantity"`            // pieces; negative for what comes back
+	Price     *gs1.Price  `json:"price,omitempty"`     // of the piece, as the label says it
+	Weight    *gs1.Weight `json:"weight,omitempty"`    // of the piece, net, as the label says it
+	Device    string      `json:"device,omitempty"`    // which of the lane's devices read it
+	Problem   string      `json:"problem,omitempty"`   // a code of why the label is doubtful, for the clerk to decide
+	Error     string      `json:"error,omitempty"`     // the same in words, with the AI and the byte of the label; nothing of what it holds
+	VoidedAt  *time.Time  `json:"voided_at,omitempty"` // set once the clerk has voided the line
 }
 
 // Identity is one card or number shown for the basket.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"posd/gs1"
 	"posd/identity"
 )
 
@@ -24,7 +25,12 @@ func sample() Basket {
 }
 
 func TestWireRoundTrip(t *testing.T) {
-	want, err := Marshal(sample())
+	full := sample()
+	full.Lines = append(full.Lines, Line{
+		Number: 2, At: full.OpenedAt, UPC: "212345928752", GTIN: "00212345928752", Reference: "00212345000007", Symbology: "UPCA", Kind: Item, Quantity: 1,
+		Price: &gs1.Price{Amount: 2875, Decimals: 2, Currency: "USD"}, Weight: &gs1.Weight{Amount: 1750, Decimals: 3, Unit: "kg"}, Problem: "pairs", Error: "AI (10), byte 16: it",
+	})
+	want, err := Marshal(full)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +40,11 @@ func TestWireRoundTrip(t *testing.T) {
 	}
 	if got, _ := Marshal(b); !bytes.Equal(got, want) {
 		t.Errorf("parsed and printed again:\n%s\nwant\n%s", got, want)
+	}
+	const line = `"gtin":"00212345928752","reference":"00212345000007","symbology":"UPCA","kind":"item","quantity":1,` +
+		`"price":{"amount":2875,"decimals":2,"currency":"USD"},"weight":{"amount":1750,"decimals":3,"unit":"kg"},"problem":"pairs","error":"AI (10), byte 16: it"`
+	if !bytes.Contains(want, []byte(line)) {
+		t.Errorf("written %s, want %s", want, line)
 	}
 }
 
@@ -61,6 +72,17 @@ func TestValidateRefuses(t *testing.T) {
 		"line of nothing":      func(b *Basket) { b.Lines[0].Quantity = 0 },
 		"empty label":          func(b *Basket) { b.Lines[0].UPC = "" },
 		"short gtin":           func(b *Basket) { b.Lines[0].GTIN = "036000291452" },
+		"reference of another": func(b *Basket) { b.Lines[0].Reference = "00042100005264" },
+		"reference unchecked":  func(b *Basket) { b.Lines[0].Reference = "00036000291453" },
+		"reference too short":  func(b *Basket) { b.Lines[0].Reference = "036000291452" },
+		"reference of nothing": func(b *Basket) { b.Lines[0].GTIN, b.Lines[0].Reference = "", "00036000000001" },
+		"negative price":       func(b *Basket) { b.Lines[0].Price = &gs1.Price{Amount: -1} },
+		"huge price":           func(b *Basket) { b.Lines[0].Price = &gs1.Price{Amount: 1e15} },
+		"price of decimals":    func(b *Basket) { b.Lines[0].Price = &gs1.Price{Amount: 1, Decimals: 10} },
+		"price in nothing":     func(b *Basket) { b.Lines[0].Price = &gs1.Price{Currency: "eur"} },
+		"weight in stones":     func(b *Basket) { b.Lines[0].Weight = &gs1.Weight{Amount: 1, Unit: "st"} },
+		"weight of decimals":   func(b *Basket) { b.Lines[0].Weight = &gs1.Weight{Amount: 1, Decimals: -1, Unit: "kg"} },
+		"error with a bell":    func(b *Basket) { b.Lines[0].Error = "a\ab" },
 		"line kind":            func(b *Basket) { b.Lines[0].Kind = "gift" },
 		"ids without resolved": func(b *Basket) { b.HHID, b.DeIdentTID = hh, de },
 		"resolved without ids": func(b *Basket) { b.Identities[0].State = identity.Resolved },

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"posd/gs1"
 	"posd/identity"
 )
 
@@ -113,22 +115,72 @@ func CheckHeader(transaction, businessDate, operator string) error {
 
 func (b *Basket) validateLines() error {
 	for i, l := range b.Lines {
-		switch {
-		case l.Number != i+1:
+		if l.Number != i+1 {
 			return fmt.Errorf("line %d stands where line %d is due", l.Number, i+1)
-		case l.Kind != Item && l.Kind != Coupon:
-			return fmt.Errorf("line %d: kind is neither item nor coupon", l.Number)
-		case l.Quantity == 0:
-			return fmt.Errorf("line %d: quantity is 0", l.Number)
-		case l.UPC == "" || len(l.UPC) > MaxText || len(l.Data) > MaxText:
-			return fmt.Errorf("line %d: upc must be 1 to %d bytes, data at most that", l.Number, MaxText)
-		case l.GTIN != "" && !isDigits(l.GTIN, 14):
-			return fmt.Errorf("line %d: gtin must be 14 digits", l.Number)
-		case !isText(l.Device) || !isText(l.Problem) || !isText(l.Symbology) || !isText(l.AddOn):
-			return fmt.Errorf("line %d: a text is not printable or over %d bytes", l.Number, MaxText)
+		}
+		if err := errors.Join(l.validate(), l.validateMeasure()); err != nil {
+			return fmt.Errorf("line %d: %v", l.Number, err)
 		}
 	}
 	return nil
+}
+
+func (l Line) validate() error {
+	switch {
+	case l.Kind != Item && l.Kind != Coupon:
+		return errors.New("kind is neither item nor coupon")
+	case l.Quantity == 0:
+		return errors.New("quantity is 0")
+	case l.UPC == "" || len(l.UPC) > MaxText || len(l.Data) > MaxText:
+		return fmt.Errorf("upc must be 1 to %d bytes, data at most that", MaxText)
+	case l.GTIN != "" && !isDigits(l.GTIN, 14):
+		return errors.New("gtin must be 14 digits")
+	case !isText(l.Device) || !isText(l.Problem) || !isText(l.Error) || !isText(l.Symbology) || !isText(l.AddOn):
+		return fmt.Errorf("a text is not printable or over %d bytes", MaxText)
+	}
+	return nil
+}
+
+// The most that a price or weight may be: AI 3929 has 15 digits, 9 of them
+// decimals.
+const (
+	maxAmount   = 999_999_999_999_999
+	maxDecimals = 9
+)
+
+// validateMeasure checks what a line says of how much of its item there is.
+func (l Line) validateMeasure() error {
+	switch {
+	case l.Reference != "" && !isReference(l.Reference, l.GTIN):
+		return errors.New("reference must be the gtin with zeros for some of its digits, and its own check digit")
+	case l.Price != nil && (!isAmount(l.Price.Amount, l.Price.Decimals) || !isCurrency(l.Price.Currency)):
+		return fmt.Errorf("price must be an amount of 0 to %d with 0 to %d decimals, and perhaps a currency of three capital letters", maxAmount, maxDecimals)
+	case l.Weight != nil && (!isAmount(l.Weight.Amount, l.Weight.Decimals) || l.Weight.Unit != gs1.Kilogram && l.Weight.Unit != gs1.Pound):
+		return fmt.Errorf("weight must be an amount of 0 to %d with 0 to %d decimals, in kg or lb", maxAmount, maxDecimals)
+	}
+	return nil
+}
+
+func isAmount(amount int64, decimals int) bool {
+	return amount >= 0 && amount <= maxAmount && decimals >= 0 && decimals <= maxDecimals
+}
+
+func isCurrency(s string) bool {
+	return s == "" || len(s) == 3 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// isReference reports whether r is a good GTIN of 14 digits that is g with zeros
+// for some of them.
+func isReference(r, g string) bool {
+	if parsed, err := gs1.ParseGTIN(r); err != nil || string(parsed) != r || !isDigits(g, 14) {
+		return false
+	}
+	for i := range 13 {
+		if r[i] != '0' && r[i] != g[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func (b *Basket) validateIdentities() error {

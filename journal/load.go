@@ -75,7 +75,7 @@ FROM baskets WHERE n = ?`, n).
 func (h *history) loadLines(tx *sql.Tx, n int64) error {
 	h.basket.Lines = []basket.Line{}
 	rows, err := tx.Query(`
-SELECT number, read_at, committed_at, voided_at, upc, data, gtin, symbology, add_on, kind, quantity, device, problem
+SELECT number, read_at, committed_at, voided_at, upc, data, gtin, symbology, add_on, kind, quantity, device, problem, label
 FROM lines WHERE basket = ? ORDER BY number`, n)
 	if err != nil {
 		return err
@@ -84,8 +84,12 @@ FROM lines WHERE basket = ? ORDER BY number`, n)
 	for rows.Next() {
 		var l basket.Line
 		var read, committed, voided sql.NullInt64
-		err := rows.Scan(&l.Number, &read, &committed, &voided, &l.UPC, &l.Data, &l.GTIN, &l.Symbology, &l.AddOn, &l.Kind, &l.Quantity, &l.Device, &l.Problem)
+		var label string
+		err := rows.Scan(&l.Number, &read, &committed, &voided, &l.UPC, &l.Data, &l.GTIN, &l.Symbology, &l.AddOn, &l.Kind, &l.Quantity, &l.Device, &l.Problem, &label)
 		if err != nil {
+			return err
+		}
+		if err := unpackLabel(&l, label); err != nil {
 			return err
 		}
 		l.At = moment(read)

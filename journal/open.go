@@ -46,8 +46,8 @@ func (j *SQLite) Describe(ctx context.Context, b basket.Basket, ticks time.Durat
 }
 
 const appendLine = `
-INSERT INTO lines (basket, number, read_at, committed_at, ticks, upc, data, gtin, symbology, add_on, kind, quantity, device, problem)
-SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 FROM baskets
+INSERT INTO lines (basket, number, read_at, committed_at, ticks, upc, data, gtin, symbology, add_on, kind, quantity, device, problem, label)
+SELECT n, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM baskets
 WHERE outcome = '' AND id = ?1 AND ?2 = 1 + (SELECT coalesce(max(number), 0) FROM lines WHERE basket = n)`
 
 // AppendLine adds l to the open basket. It is what a scan waits for: one
@@ -57,9 +57,13 @@ func (j *SQLite) AppendLine(ctx context.Context, id basket.ID, l basket.Line, ti
 	if len(l.Data) > 0 {
 		data = l.Data
 	}
+	label, err := packLabel(l)
+	if err != nil {
+		return err
+	}
 	return j.write(ctx, "append line", func(w *work) error {
 		res, err := w.Exec(appendLine, id[:], l.Number, l.At.UnixNano(), w.at, int64(ticks),
-			l.UPC, data, l.GTIN, l.Symbology, l.AddOn, l.Kind, l.Quantity, l.Device, l.Problem)
+			l.UPC, data, l.GTIN, l.Symbology, l.AddOn, l.Kind, l.Quantity, l.Device, l.Problem, label)
 		if err != nil {
 			return err
 		}

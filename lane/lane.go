@@ -12,6 +12,7 @@ import (
 	"posd/basket"
 	"posd/central"
 	"posd/enctid"
+	"posd/gs1"
 	"posd/identity"
 	"posd/msr"
 	"posd/posmain"
@@ -49,6 +50,7 @@ type Config struct {
 	Priority       []identity.Kind // which kind of identity counts for a basket, first to last
 	OpenByPOS      bool            // only the POS program opens baskets
 	CloseLabels    []string        // labels that close the basket where there is no POS program
+	RandomWeight   []gs1.Pattern   // the shop's own numbers with a price or weight in them
 	AbandonAfter   time.Duration   // a basket idle this long is closed as abandoned; 5 min
 	AnonymousAfter time.Duration   // a basket without lines forgets its identities; 120 s
 	CloseGuard     time.Duration   // a swipe this soon after a close is the last customer's; 2 s

@@ -248,6 +248,7 @@ func (t *till) append(at time.Time, device string, s scanner.Scan, kind basket.L
 		return refused("full", fmt.Sprintf("the basket has %d lines: close it first", basket.MaxLines))
 	}
 	l := newLine(len(t.cur.Lines)+1, at, device, s, kind)
+	t.measure(&l, s)
 	if l.Quantity = quantity; quantity == 0 {
 		l.Quantity = 1
 		if t.cur.Kind == basket.Return {
@@ -274,9 +275,18 @@ func newLine(number int, at time.Time, device string, s scanner.Scan, kind baske
 		l.Data = slices.Clone(s.Data)
 	}
 	if s.Problem != nil {
-		l.Problem = s.Problem.Code
+		l.Problem, l.Error = s.Problem.Code, s.Problem.Reason
 	}
 	return l
+}
+
+// measure gives a line the price or weight that its label says.
+func (l *Lane) measure(line *basket.Line, s scanner.Scan) {
+	m := s.Measure(l.cfg.RandomWeight)
+	line.Reference, line.Price, line.Weight = string(m.Reference), m.Price, m.Weight
+	if m.Problem != "" && line.Problem == "" {
+		line.Problem, line.Error = scanner.CodeMeasure, m.Problem
+	}
 }
 
 // stamp is a time as baskets carry it: UTC, to the millisecond.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"posd/basket"
+	"posd/gs1"
 	"posd/identity"
 )
 
@@ -52,6 +53,10 @@ func lines(r *rig) {
 		l.UPC = fmt.Sprintf("%06d", n)
 		if n%3 == 0 {
 			l = basket.Line{Number: n, At: at(-n).UTC(), UPC: "]C1\x1d\x00raw\xff", Data: []byte{0, 255, byte(n)}, AddOn: "12", Kind: basket.Coupon, Quantity: -n, Problem: "check-digit"}
+		}
+		if n%5 == 0 {
+			l.Error, l.Reference = "AI (10), byte 3: bad", "00036000000008"
+			l.Price, l.Weight = &gs1.Price{Amount: int64(n), Decimals: 2}, &gs1.Weight{Amount: 999_999_999_999_999, Unit: "kg"}
 		}
 		r.ok(r.AppendLine(ctx, id, l, 0))
 		want = append(want, l)
