@@ -70,7 +70,11 @@ func NewFramer(framing Framing) *Framer {
 	if framing.Terminator == None && framing.Gap <= 0 {
 		framing.Gap = defaultGap
 	}
-	return &Framer{framing: framing}
+	return &Framer{
+		framing: framing,
+		buf:     make([]byte, 0, MaxFrame), // that do not grow leave nothing behind
+		out:     make([]byte, 0, MaxFrame),
+	}
 }
 
 // Push takes the bytes of one read, at the time when it returned, and gives the

@@ -165,8 +165,8 @@ func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 	case d.menu && isMenuReply(b):
 	case bytes.IndexByte(b, 0) >= 0:
 		emit(driver.Failure(d.parts.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says"))
-	default:
-		label(scanner.Frame{Data: b, At: d.parts.last}, scanner.Options{}, emit)
+	case !isCard(b, d.parts.last, emit):
+		emit(driver.Reading{Type: driver.Scan, At: d.parts.last, Scan: scanner.Decode(b, scanner.Options{})})
 	}
 }
 

@@ -164,7 +164,7 @@ type ibmDecoder struct {
 	enabled time.Time // when it was told to be enabled
 	tries   int       // how often, since it last was
 	faults  uint32    // bits of the status in the last report
-	parts   parts     // ibmSpare bytes, and the label
+	parts   parts
 }
 
 // Commands gives what is to be said now.

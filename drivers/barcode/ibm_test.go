@@ -145,7 +145,7 @@ func ibmReport(status, body string) []byte {
 func TestIBMJoinsParts(t *testing.T) {
 	a := attributes(record(t, "ibm-parts"))
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringMatching(`[ -~]{1,400}`).Filter(func(s string) bool { return s[0] != ']' && !looksLikeTrack([]byte(s)) }).Draw(t, "text")
+		text := rapid.StringMatching(`[ -~]{1,400}`).Filter(func(s string) bool { return !looksLikeTrack([]byte(s)) }).Draw(t, "text")
 		dec, err := IBM().Open(a, nil, tid.Rules{})
 		if err != nil {
 			t.Fatal(err)
@@ -258,10 +258,10 @@ func TestIBMTabInLabel(t *testing.T) {
 
 // Identifiers are told apart, and each is in its table once.
 func TestIBMIdentifiers(t *testing.T) {
-	for name, table := range map[string][]ibmKind{"one byte": ibmShort[:], "three bytes": ibmLong[:]} {
+	for name, table := range map[string][]ibmID{"one byte": ibmShort[:], "three bytes": ibmLong[:]} {
 		seen := map[byte]bool{}
 		for _, k := range table {
-			if seen[k.id] || k.symbology == "" || k.addOn != 0 && !k.retail() {
+			if seen[k.id] || k.symbology == "" {
 				t.Errorf("%s: %+v", name, k)
 			}
 			seen[k.id] = true

@@ -6,19 +6,7 @@ import (
 	"time"
 
 	"posd/drivers/driver"
-	"posd/scanner"
 )
-
-// label gives the reading of a frame.
-func label(f scanner.Frame, opt scanner.Options, emit driver.Emit) {
-	switch {
-	case f.Problem != nil:
-		emit(driver.Failure(f.At, f.Problem.Code, f.Problem.Reason))
-	case isCard(f.Data, f.At, emit):
-	default:
-		emit(driver.Reading{Type: driver.Scan, At: f.At, Scan: scanner.Decode(f.Data, opt)})
-	}
-}
 
 // isCard refuses the tracks of a card, and clears them. A card reader that is
 // configured as a scanner must not leave card numbers in baskets.

@@ -2,6 +2,10 @@ package barcode
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"posd/drivers/driver"
@@ -14,77 +18,92 @@ func Serial() driver.Driver {
 	return driver.Driver{
 		Name: "serial-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.TTY},
 		Doc: "bar code scanners on a serial port, USB-COM or CDC-ACM",
-		Settings: append([]driver.Setting{
-			{Key: "terminator", Values: "auto, CR, LF, CRLF, TAB, ETX, none or a byte such as 0x04", Default: "auto", Doc: "what ends a label"},
-			{Key: "prefix", Values: "text, a control character such as STX or 02, or bytes such as 0x0241", Doc: "what stands before every label"},
-			{Key: "gap", Values: "time span", Doc: "silence that ends a label; 100ms if terminator is none"},
-			{Key: "ids", Values: "none, aim, ncr, datalogic, honeywell, zebra", Default: "none", Doc: "the identifiers that tell the symbology"},
-			{Key: "check_digit_absent", Values: "true, false", Default: "false", Doc: "the scanner leaves the check digits of EAN and UPC out"},
-			{Key: "number_system_absent", Values: "true, false", Default: "false", Doc: "the scanner leaves the first digit of UPC out"},
-			{Key: "prefer", Values: "EAN8, UPCE", Doc: "what 8 digits are that could be either"},
-		}, driver.SignalSettings()...),
+		Mode: "Scan the programming code of the interface that the scanner's manual calls RS-232, USB serial or USB-COM (Honeywell TERMID130; Zebra \"Simple COM port emulation\" or CDC; " +
+			"Datalogic \"USB-COM-STD\"), and set the line here as it is set there.",
+		Beep: "the scanner; the host with ack and nak, where the scanner waits for its answer (NCR: interface control ACK/NAK, where a NAK has the label sent again)",
+		Settings: slices.Concat([]driver.Setting{
+			{Key: "preset", Values: "ncr, datalogic, honeywell, zebra", Doc: "what a make's scanners send unless they are told otherwise, in a word: " + presetsDoc() + "; settings that are given win"},
+		}, labelSettings(), []driver.Setting{
+			{Key: "bcc", Values: "true, false", Default: "false", Doc: "a block check character stands behind the terminator (NCR)"},
+		}, driver.SignalSettings()),
 		Claim:   func(a driver.Attributes) bool { return a.Transport == driver.TTY },
 		Signals: driver.LineSignals,
 		Open:    openSerial,
 	}
 }
 
-// labelDecoder decodes a stream of labels.
-type labelDecoder struct {
-	framer *scanner.Framer
-	opt    scanner.Options
+// presets gives what the presets set. NCR: 7870 and 7874 Programming Guides.
+// Datalogic: Magellan, SCRS232, and Gryphon with label identifiers sent before.
+// Honeywell and Zebra: with code identifiers sent before.
+func presets() map[string]driver.Settings {
+	return map[string]driver.Settings{
+		"ncr":       {"prefix": "STX", "terminator": "ETX", "ids": "ncr"},
+		"datalogic": {"ids": "datalogic"},
+		"honeywell": {"ids": "honeywell"},
+		"zebra":     {"ids": "zebra"},
+	}
+}
+
+func presetsDoc() string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(presets())) {
+		doc := name + " is"
+		for _, key := range slices.Sorted(maps.Keys(presets()[name])) {
+			doc += fmt.Sprintf(" %s = %s,", key, presets()[name][key])
+		}
+		all = append(all, strings.TrimSuffix(doc, ","))
+	}
+	return strings.Join(all, "; ")
+}
+
+// withPreset fills settings that are not given from the preset.
+func withPreset(s driver.Settings) (driver.Settings, error) {
+	name := s.Get("preset")
+	if name == "" {
+		return s, nil
+	}
+	preset, ok := presets()[name]
+	if !ok {
+		return nil, driver.Bad("preset", fmt.Errorf("%q is none of ncr, datalogic, honeywell, zebra", name))
+	}
+	all := driver.Settings{}
+	maps.Copy(all, s)
+	for key, value := range preset {
+		if s.Get(key) == "" {
+			all[key] = value
+		}
+	}
+	return all, nil
 }
 
 func openSerial(_ driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Decoder, error) {
-	framing, err := framing(s)
+	s, err := withPreset(s)
 	if err != nil {
 		return nil, err
 	}
-	opt, err := options(s)
+	labels, err := newLabelDecoder(s)
 	if err != nil {
 		return nil, err
 	}
-	return &labelDecoder{scanner.NewFramer(framing), opt}, nil
+	bcc, err := s.Flag("bcc")
+	switch {
+	case err != nil:
+		return nil, err
+	case !bcc:
+		return &serialDecoder{labels}, nil
+	case labels.framing.Terminator < scanner.Byte:
+		return nil, driver.Bad("bcc", errors.New("the terminator that it stands behind must be one byte: set terminator, or preset = ncr"))
+	}
+	return &bccDecoder{labelDecoder: labels, end: [1]byte{byte(labels.framing.Terminator)}}, nil
 }
 
-func framing(s driver.Settings) (f scanner.Framing, err error) {
-	if f.Terminator, err = scanner.ParseTerminator(s.Get("terminator")); err != nil {
-		return f, driver.Bad("terminator", err)
-	}
-	if f.Prefix, err = scanner.ParsePrefix(s.Get("prefix")); err != nil {
-		return f, driver.Bad("prefix", err)
-	}
-	f.Gap, err = s.Span("gap", 0)
-	return f, err
-}
+// serialDecoder decodes labels of a line.
+type serialDecoder struct{ labelDecoder }
 
-func options(s driver.Settings) (o scanner.Options, err error) {
-	if o.IDs, err = scanner.ParseIDs(s.Get("ids")); err != nil {
-		return o, driver.Bad("ids", err)
-	}
-	if o.CheckDigitAbsent, err = s.Flag("check_digit_absent"); err != nil {
-		return o, err
-	}
-	if o.NumberSystemAbsent, err = s.Flag("number_system_absent"); err != nil {
-		return o, err
-	}
-	switch o.Prefer = scanner.Symbology(s.Get("prefer")); o.Prefer {
-	case "", scanner.EAN8, scanner.UPCE:
-		return o, nil
-	}
-	return o, driver.Bad("prefer", errors.New("it is neither EAN8 nor UPCE"))
-}
-
-func (d *labelDecoder) Decode(r driver.Read, emit driver.Emit) {
+func (d *serialDecoder) Decode(r driver.Read, emit driver.Emit) {
 	d.labels(d.framer.Push(r.Data, r.At), emit)
 }
 
-func (d *labelDecoder) Expire(now time.Time, emit driver.Emit) { d.labels(d.framer.Expire(now), emit) }
-
-func (d *labelDecoder) Deadline() time.Time { return d.framer.Deadline() }
-
-func (d *labelDecoder) labels(frames []scanner.Frame, emit driver.Emit) {
-	for _, f := range frames {
-		label(f, d.opt, emit)
-	}
+func (d *serialDecoder) Expire(now time.Time, emit driver.Emit) {
+	d.labels(d.framer.Expire(now), emit)
 }
