@@ -11,7 +11,7 @@ import (
 
 func TestPresets(t *testing.T) {
 	s, err := withPreset(driver.Settings{"preset": "ncr", "Terminator": "CR", "ids": ""})
-	if err != nil || s.Get("prefix") != "STX" || s.Get("terminator") != "CR" || s.Get("ids") != "ncr" {
+	if err != nil || s.Get("prefix") != "STX" || s.Get("terminator") != "CR" || s.Get("ids") != "ncr" || len(s) != 4 {
 		t.Errorf("got %v, %v", s, err)
 	}
 	if s, err = withPreset(driver.Settings{"ids": "aim"}); err != nil || len(s) != 1 {
