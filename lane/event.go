@@ -13,7 +13,7 @@ import (
 const (
 	EventOpened   = "basket-opened"
 	EventClosed   = "basket-closed"
-	EventScan     = "scan"        // committed as a line, or taken as a number or a control label
+	EventScan     = "scan"        // committed as a line, or taken as a control label or as the other code of a line's item (Code)
 	EventSwipe    = "swipe"       // a card or a keyed number was read
 	EventIdentity = "identity"    // the state of an identity changed
 	EventVoided   = "line-voided" // the clerk took a line back

@@ -44,7 +44,8 @@ type Main interface {
 	Put(ctx context.Context, id string, body []byte) (posmain.Receipt, error)
 }
 
-// Config is how a lane behaves. Zero durations stand for the defaults.
+// Config is how a lane behaves. Zero durations stand for the defaults, where
+// there is one.
 type Config struct {
 	Rules          tid.Rules       // which numbers are read as TIDs
 	Priority       []identity.Kind // which kind of identity counts for a basket, first to last
@@ -54,6 +55,7 @@ type Config struct {
 	AbandonAfter   time.Duration   // a basket idle this long is closed as abandoned; 5 min
 	AnonymousAfter time.Duration   // a basket without lines forgets its identities; 120 s
 	CloseGuard     time.Duration   // a swipe this soon after a close is the last customer's; 2 s
+	SameItemWindow time.Duration   // a bar code and a 2D code of one GTIN, read within this time, are one line; 0: they are two
 	HoldFor        time.Duration   // an identity pending this long ends as unresolved; 14 days
 	KeepFor        time.Duration   // acknowledged baskets are kept this long; 14 days
 	AnswerWithin   time.Duration   // an answer later than this comes late: the identity shows as pending; 800 ms

@@ -31,7 +31,7 @@ func (o op) String() string { return fmt.Sprintf("%s %d", o.what, o.n) }
 func genOp() *rapid.Generator[op] {
 	return rapid.Custom(func(t *rapid.T) op {
 		what := rapid.SampledFrom(strings.Fields(
-			"scan scan scan scan scan swipe swipe swipe close close close-key void void-line start start-return start-training "+
+			"scan scan scan scan scan bar bar bar square square matrix pass-short void-last swipe swipe swipe close close close-key void void-line start start-return start-training "+
 				"pass pass pass pass-long central-away central-back central-slow central-refuses central-opt-out "+
 				"main-away main-back main-loses-receipts main-restored restart restart off reboot jump disk-full disk-ok")).Draw(t, "what")
 		return op{what, rapid.IntRange(0, 9).Draw(t, "n")}
@@ -51,9 +51,35 @@ type modelBasket struct {
 	outcome    basket.Outcome
 	labels     []string
 	void       []bool
+	reads      []modelRead
 	cards      []string
 	lastActive time.Time
 }
+
+// modelRead is a read of a code: of its item's other code, or of a line.
+type modelRead struct {
+	item int
+	code string // bar, square or matrix
+	at   time.Time
+	line int
+}
+
+// other finds the line of an item that was read by its other code, and not yet by
+// this one, within the window.
+func (b *modelBasket) other(item int, code string, at time.Time) (line int, ok bool) {
+	for i, first := range b.reads {
+		taken := b.void[first.line]
+		for j, r := range b.reads {
+			taken = taken || r.line == first.line && (j < i || r.code == code)
+		}
+		if first.item == item && (first.code == "bar") != (code == "bar") && !taken && at.Sub(first.at).Abs() <= sameItemWindow {
+			return first.line, true
+		}
+	}
+	return 0, false
+}
+
+const sameItemWindow = 500 * time.Millisecond
 
 // elapse lets the model do what is due by now. The lane does it before it looks
 // at anything new.
@@ -112,6 +138,8 @@ func (s *story) play(o op) {
 			b := s.ensure(now)
 			b.labels, b.void = append(b.labels, label), append(b.void, false)
 		}
+	case "bar", "square", "matrix":
+		s.playCode(o, blocked)
 	case "swipe":
 		s.playSwipe(fmt.Sprintf("0000%08d", o.n+1), now, blocked)
 	case "close-key":
@@ -127,15 +155,21 @@ func (s *story) play(o op) {
 		if s.expect(err == nil, s.open != nil && !s.full(), o.what) {
 			s.end(outcome, time.Now())
 		}
-	case "void-line":
-		_, err := s.lane.VoidLine(context.Background(), o.n)
-		ok := s.open != nil && o.n >= 1 && o.n <= len(s.open.labels) && !s.open.void[o.n-1] && !s.full()
+	case "void-line", "void-last":
+		n := o.n
+		if o.what == "void-last" && s.open != nil {
+			n = len(s.open.labels)
+		}
+		_, err := s.lane.VoidLine(context.Background(), n)
+		ok := s.open != nil && n >= 1 && n <= len(s.open.labels) && !s.open.void[n-1] && !s.full()
 		if s.expect(err == nil, ok, "void line") {
-			s.open.void[o.n-1] = true
+			s.open.void[n-1] = true
 			s.open.lastActive = time.Now()
 		}
 	case "start", "start-return", "start-training":
 		s.playStart(o.what)
+	case "pass-short":
+		time.Sleep(time.Duration(o.n) * 120 * time.Millisecond)
 	case "pass":
 		time.Sleep(time.Duration(o.n) * 700 * time.Millisecond)
 	case "pass-long":
@@ -170,6 +204,27 @@ func (s *story) expect(got, want bool, what string) bool {
 		s.fail("%s: the lane said %v, the model %v", what, got, want)
 	}
 	return got
+}
+
+// playCode scans one of two items by its bar code or by one of its 2D codes, which
+// show one GTIN.
+func (s *story) playCode(o op, blocked bool) {
+	item := o.n % 2
+	gtin := []string{"04006381333931", "05901234123457"}[item]
+	frame := map[string]string{"bar": "]E0" + gtin[1:], "square": "]Q1https://id.gs1.org/01/" + gtin, "matrix": "]d201" + gtin}[o.what]
+	at := s.clock.Now()
+	if s.open != nil && !blocked {
+		if line, ok := s.open.other(item, o.what, at); ok {
+			s.expect(s.read(frame), true, "the other code of an item")
+			s.open.reads = append(s.open.reads, modelRead{item, o.what, at, line})
+			return
+		}
+	}
+	if s.expect(s.read(frame), !s.full() && !blocked, "code") {
+		b := s.ensure(time.Now())
+		b.reads = append(b.reads, modelRead{item, o.what, at, len(b.labels)})
+		b.labels, b.void = append(b.labels, frame[3:]), append(b.void, false)
+	}
 }
 
 func (s *story) playSwipe(card string, now time.Time, blocked bool) {
@@ -235,6 +290,9 @@ func (s *story) disaster(o op) {
 			return
 		}
 		s.guard = time.Time{} // the guard is not kept over a restart
+		if s.open != nil {
+			s.open.reads = nil // nor what was read a moment ago
+		}
 	case "jump":
 		s.clock.jump.Add(int64(time.Duration(o.n-5) * 24 * time.Hour))
 	case "disk-full":
@@ -357,7 +415,7 @@ func tell(reopen func() (Journal, error), ops []op) (wrong string) {
 	if err != nil {
 		return err.Error()
 	}
-	s := &story{world: newWorld(j, Config{}), reopen: reopen}
+	s := &story{world: newWorld(j, Config{SameItemWindow: sameItemWindow}), reopen: reopen}
 	s.fail = func(format string, args ...any) {
 		if wrong == "" {
 			wrong = fmt.Sprintf(format, args...)

@@ -42,6 +42,7 @@ type current struct {
 	basket.Basket
 	lastSwipe int
 	active    time.Duration // ticks of the last scan, swipe or command
+	reads     []read        // of the last moment, oldest first
 }
 
 func newTill(ctx context.Context, l *Lane) (*till, error) {
@@ -229,11 +230,15 @@ func (t *till) scan(f Frame) {
 		t.publish(Event{At: f.At, Type: EventSwipe, Device: f.Device, Source: "label", Last4: route.tid.Last4(), Kind: kindOf(route.tid)})
 		t.identify(f, route.tid)
 		wipe(f)
+	case t.sameItem(f, route.kind):
+		t.ack(f, true)
+		wipe(f)
 	default:
 		if err := t.append(f.At, f.Device, *f.Scan, route.kind, 0); err != nil {
 			t.refuse(f, asRefused("journal", err))
 			return
 		}
+		t.noteRead(f)
 		t.ack(f, true)
 	}
 }
