@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"time"
 
+	"posd/gs1"
 	"posd/identity"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	Posmain      Posmain
 	Central      Central
 	Basket       Basket
+	Labels       Labels
 	Loyalty      Loyalty
 	Discover     bool // read also what is certainly a scanner, reader or keypad and has no [[device]]
 	Devices      []Device
@@ -62,8 +64,14 @@ type Basket struct {
 	HoldFor        time.Duration
 	KeepFor        time.Duration
 	CloseGuard     time.Duration
+	SameItemWindow time.Duration   // 0: two codes of one item are two lines
 	Priority       []identity.Kind // first to last, without repetition
 	CloseLabels    []string
+}
+
+// Labels is the [labels] table.
+type Labels struct {
+	RandomWeight []gs1.Pattern // no number fits two
 }
 
 // Loyalty is the [loyalty] table.
@@ -139,6 +147,7 @@ func Parse(name string, text []byte, checks Checks) (Config, error) {
 		Posmain:      Posmain{URL: d.address("posmain.url")},
 		Central:      Central{Timeout: d.span("central.timeout", 800*time.Millisecond, 10*time.Millisecond, 10*time.Second)},
 		Basket:       d.basket(),
+		Labels:       d.labels(),
 		Loyalty:      d.loyalty(checks),
 		Discover:     d.flag("discover", true),
 	}

@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 		API:      API{Socket: "/run/posd/posd.sock"},
 		Central:  Central{800 * time.Millisecond},
 		Basket: Basket{
-			AbandonAfter: 5 * time.Minute, AnonymousAfter: 2 * time.Minute, CloseGuard: 2 * time.Second,
+			AbandonAfter: 5 * time.Minute, AnonymousAfter: 2 * time.Minute, CloseGuard: 2 * time.Second, SameItemWindow: 500 * time.Millisecond,
 			HoldFor: 336 * time.Hour, KeepFor: 336 * time.Hour,
 			Priority: []identity.Kind{identity.Loyalty, identity.Payment, identity.Phone},
 		},
@@ -90,8 +90,11 @@ anonymous_after = "30s"
 hold_for = "24h"
 keep_for = "48h"
 close_guard = "500ms"
+same_item_window = "0s"
 priority = ["phone", "loyalty"]
 close_labels = ["CLOSE", "4006381333931"]
+[labels]
+random_weight = ["2IIIIIVPP.PPC", "29IIIIIWW.WWWC kg"]
 [loyalty]
 issuer = "0007"
 patterns = ["29|2900[0-9]{9}"]
@@ -119,11 +122,14 @@ enabled = false
 		t.Fatal(err)
 	}
 	if got := c.Basket; !got.OpenByPOS || got.AbandonAfter != 10*time.Minute || got.AnonymousAfter != 30*time.Second || got.HoldFor != 24*time.Hour ||
-		got.KeepFor != 48*time.Hour || got.CloseGuard != 500*time.Millisecond || fmt.Sprint(got.Priority, got.CloseLabels) != "[phone loyalty] [CLOSE 4006381333931]" {
+		got.KeepFor != 48*time.Hour || got.CloseGuard != 500*time.Millisecond || got.SameItemWindow != 0 || fmt.Sprint(got.Priority, got.CloseLabels) != "[phone loyalty] [CLOSE 4006381333931]" {
 		t.Errorf("basket = %+v", got)
 	}
 	if c.StateDir != "/srv/lane" || c.PaymentCards || c.Discover || c.API != (API{"/tmp/x.sock", "[::1]:9478"}) || c.Posmain.URL != "https://main.shop:8443" || c.Central.Timeout != 1500*time.Millisecond {
 		t.Errorf("%+v", c)
+	}
+	if got := fmt.Sprint(c.Labels.RandomWeight); got != "[2IIIIIVPP.PPC 29IIIIIWW.WWWC kg]" {
+		t.Errorf("labels = %s", got)
 	}
 	if p := c.Loyalty.Patterns[0]; c.Loyalty.Issuer != "0007" || !p.MatchString("2900123456789") || p.MatchString("290012345678901") {
 		t.Errorf("loyalty = %+v", c.Loyalty)
@@ -180,6 +186,11 @@ func TestBadInput(t *testing.T) {
 		{least + "[basket]\npriority = [\"loyalty\", \"loyalty\"]", `posd.toml:4:1: basket.priority: it must be a list of different texts`},
 		{least + "[basket]\nclose_labels = [3]", `posd.toml:4:1: basket.close_labels: it must be a list`},
 		{least + "[basket]\nclose_labels = \"x\"", `posd.toml:4:1: basket.close_labels: it must be a list`},
+		{least + "[basket]\nsame_item_window = \"1m\"", `posd.toml:4:1: basket.same_item_window: 1m is out of range: it may be 0s to 5s`},
+		{least + "[labels]\nrandom_weight = [\"2IIIII\"]", `posd.toml:4:1: labels.random_weight: "2IIIII": it has 6 positions`},
+		{least + "[labels]\n\nrandom_weight = [\n\"2IIIIIPPP.PPC\",\n\"02IIIIIPP.PPPC\"]", `posd.toml:5:1: labels.random_weight: a number can fit both "2IIIIIPPP.PPC" and "02IIIIIPP.PPPC"`},
+		{least + "[labels]\nrandom_weight = \"2IIIIIPPP.PPC\"", `posd.toml:4:1: labels.random_weight: it must be a list`},
+		{least + "random_weight = [\"2IIIIIPPP.PPC\"]", "posd.toml:3:1: random_weight: there is no such key: random_weight belongs in the table [labels]"},
 		{least + "[loyalty]\nissuer = \"12\"", "posd.toml:4:1: loyalty.issuer: the loyalty issuer must be 4 digits"},
 		{least + "[loyalty]\nissuer = \"0001\"\npatterns = [\"(\"]", "posd.toml:5:1: loyalty.patterns: error parsing regexp"},
 		{least + "[loyalty]\nissuer = \"0001\"\npatterns = [\"[0-9]*\"]", "posd.toml:5:1: loyalty.patterns: \"[0-9]*\" matches anything"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"posd/gs1"
 	"posd/identity"
 )
 
@@ -160,6 +161,11 @@ func (d *document) country(code string, checks Checks) {
 	}
 }
 
+// sameItemWindow is between what one package takes past a scanner's window, 0.2
+// to 0.4 s, and what a fast clerk takes from one item to the next, 0.7 s and
+// more.
+const sameItemWindow = 500 * time.Millisecond
+
 func (d *document) basket() Basket {
 	const day = 24 * time.Hour
 	b := Basket{
@@ -168,6 +174,7 @@ func (d *document) basket() Basket {
 		HoldFor:        d.span("basket.hold_for", 14*day, time.Minute, 30*day),
 		KeepFor:        d.span("basket.keep_for", 14*day, time.Minute, 366*day),
 		CloseGuard:     d.span("basket.close_guard", 2*time.Second, time.Millisecond, time.Minute),
+		SameItemWindow: d.span("basket.same_item_window", sameItemWindow, 0, 5*time.Second),
 		Priority:       d.priority("basket.priority"),
 		CloseLabels:    d.list("basket.close_labels"),
 	}
@@ -179,6 +186,24 @@ func (d *document) basket() Basket {
 		d.fail("basket.open_by", "%q is neither scan nor pos", by)
 	}
 	return b
+}
+
+// labels reads what the shop's own labels mean.
+func (d *document) labels() (l Labels) {
+	const key = "labels.random_weight"
+	for _, text := range d.list(key) {
+		p, err := gs1.ParsePattern(text)
+		if err != nil {
+			d.fail(key, "%q: %v", text, err)
+			continue
+		}
+		if i := slices.IndexFunc(l.RandomWeight, p.Overlaps); i >= 0 {
+			d.fail(key, "a number can fit both %q and %q: write them so that it cannot", l.RandomWeight[i], text)
+			continue
+		}
+		l.RandomWeight = append(l.RandomWeight, p)
+	}
+	return l
 }
 
 func (d *document) priority(key string) []identity.Kind {

@@ -55,6 +55,8 @@ func laneConfig(c config.Config) lane.Config {
 		Priority:       c.Basket.Priority,
 		OpenByPOS:      c.Basket.OpenByPOS,
 		CloseLabels:    c.Basket.CloseLabels,
+		RandomWeight:   c.Labels.RandomWeight,
+		SameItemWindow: c.Basket.SameItemWindow,
 		AbandonAfter:   c.Basket.AbandonAfter,
 		AnonymousAfter: c.Basket.AnonymousAfter,
 		CloseGuard:     c.Basket.CloseGuard,
