@@ -25,6 +25,8 @@ func Table() []driver.Driver {
 		card.HIDMSR(),
 		card.MagTek(),
 		card.Keyboard(),
+		keypad.Keyboard(),
+		barcode.Keyboard(),
 	}
 }
 

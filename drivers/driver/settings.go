@@ -115,8 +115,8 @@ func (s Settings) Span(name string, missing time.Duration) (time.Duration, error
 	return d, nil
 }
 
-// bytes reads bytes to be sent to a device, as hex.
-func (s Settings) bytes(name string) ([]byte, error) {
+// Bytes reads bytes to be sent to a device, as hex; none if the key is not set.
+func (s Settings) Bytes(name string) ([]byte, error) {
 	v := strings.Join(strings.Fields(s.Get(name)), "")
 	b, err := hex.DecodeString(v)
 	if err != nil || len(b) > 64 {
@@ -137,7 +137,7 @@ func SignalSettings() []Setting {
 // LineSignals gives the signals of a device on a line, as SignalSettings say.
 func LineSignals(_ Attributes, s Settings) (kept, refused []Command, err error) {
 	for name, to := range map[string]*[]Command{"ack": &kept, "nak": &refused} {
-		b, wrong := s.bytes(name)
+		b, wrong := s.Bytes(name)
 		if wrong != nil {
 			return nil, nil, wrong
 		}

@@ -1,113 +1,177 @@
-// Package keypad has the drivers of keypads.
 package keypad
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
+	"errors"
 	"time"
 
 	"posd/drivers/driver"
-	"posd/msr"
 	"posd/tid"
 )
 
-// Serial reads keypads that send a byte a key.
+// Serial reads keypads that send a byte a key, or what was keyed in as a frame.
 func Serial() driver.Driver {
 	return driver.Driver{
 		Name: "serial-keypad", Role: driver.Keypad, Transports: []driver.Transport{driver.TTY},
-		Doc: "keypads on a serial port, one ASCII character a key",
-		Settings: []driver.Setting{
-			{Key: "close_key", Values: "a character, or a byte such as 0x23", Default: "*", Doc: "the key that closes the basket"},
-			{Key: "timeout", Values: "time span", Default: "30s", Doc: "digits without Enter are dropped after it"},
-		},
+		Doc: "keypads on a serial port, one ASCII character a key, and pin pads that send digits between STX and ETX",
+		Mode: "Most send keys as they come. Pin pads of the make HCC960 and its like are told to by start = \"1B4D\" (ESC M; clear_key = 0x08 is their Clear), " +
+			"or to send an entry between STX and ETX by start = \"1B49\" (ESC I) and frame = \"stx\".",
+		Beep: "none",
+		Settings: append(keySettings(),
+			driver.Setting{Key: "enter_key", Values: "as close_key", Default: "CR or LF", Doc: "what Enter sends"},
+			driver.Setting{Key: "clear_key", Values: "as close_key", Default: "ESC, CAN or C", Doc: "what Clear sends"},
+			driver.Setting{Key: "frame", Values: "keys, stx, stx-lrc", Default: "keys", Doc: "an entry comes key by key, between STX and ETX, or so with the LRC behind it"},
+			driver.Setting{Key: "start", Values: "bytes in hex", Doc: "sent when the keypad is opened, and after each framed entry, for those that are silent until they are told"},
+		),
 		Claim: func(a driver.Attributes) bool { return a.Transport == driver.TTY },
-		Fits:  typed,
+		Fits:  fits,
 		Open:  openSerial,
 	}
 }
 
-// keyPause is less than a person takes from one key to the next, and more than
-// a slow line from one character to the next.
-const keyPause = 30 * time.Millisecond
-
-// typed reports whether keys came one by one, at the pace of a person.
-func typed(reads []driver.Read) bool {
+// fits reports whether keys came one by one, at the pace of a person, or digits
+// between STX and ETX.
+func fits(reads []driver.Read) bool {
 	slow := 0
 	for i, r := range reads {
-		if len(r.Data) > 1 {
+		switch {
+		case len(r.Data) > 0 && r.Data[0] == stx:
+			return framesOfDigits(reads)
+		case len(r.Data) > 1:
 			return false
-		}
-		if i > 0 && r.At.Sub(reads[i-1].At) >= keyPause {
+		case i > 0 && r.At.Sub(reads[i-1].At) >= keyPause:
 			slow++
 		}
 	}
 	return slow*2 >= len(reads)-1
 }
 
+func framesOfDigits(reads []driver.Read) bool {
+	var f frame
+	for _, r := range reads {
+		if r.At.Sub(f.last) >= frameExpiry {
+			f.drop()
+		}
+		for _, c := range r.Data {
+			if f.take(c, r.At) == framePart && c != stx && c != etx && (c < '0' || c > '9') {
+				return false
+			}
+		}
+	}
+	f.drop()
+	return true
+}
+
 func openSerial(_ driver.Attributes, s driver.Settings, rules tid.Rules) (driver.Decoder, error) {
-	closing, err := closeKey(s)
-	if err != nil {
+	var d serialDecoder
+	var err error
+	if d.keyDecoder, err = newKeys(s, rules); err != nil {
 		return nil, err
 	}
-	timeout, err := s.Span("timeout", 0)
-	if err != nil {
+	if d.enter, err = keySetting(s, "enter_key"); err != nil {
 		return nil, err
 	}
-	keypad, err := msr.NewKeypad(msr.KeypadOptions{Rules: rules, Close: closing, Timeout: timeout})
-	if err != nil {
+	if d.clear, err = keySetting(s, "clear_key"); err != nil {
 		return nil, err
 	}
-	return &keyDecoder{keypad: keypad}, nil
-}
-
-func closeKey(s driver.Settings) (byte, error) {
-	v := s.Get("close_key")
-	switch len(v) {
-	case 0:
-		return 0, nil // msr's default
-	case 1:
-		return v[0], nil
+	if d.start, err = s.Bytes("start"); err != nil {
+		return nil, err
 	}
-	digits, ok := strings.CutPrefix(strings.ToLower(v), "0x")
-	b, err := strconv.ParseUint(digits, 16, 8)
-	if !ok || err != nil || b == 0 {
-		return 0, driver.Bad("close_key", fmt.Errorf("%q is neither a character nor a byte such as 0x23", v))
+	switch s.Get("frame") {
+	case "", "keys":
+	case "stx":
+		d.framed = true
+	case "stx-lrc":
+		d.framed, d.frame.lrc = true, true
+	default:
+		return nil, driver.Bad("frame", errors.New("it is none of keys, stx, stx-lrc"))
 	}
-	return byte(b), nil
+	d.again()
+	return &d, nil
 }
 
-// keyDecoder decodes keys.
-type keyDecoder struct {
-	keypad *msr.Keypad
+// serialDecoder decodes the keys of a serial keypad.
+type serialDecoder struct {
+	keyDecoder
+	enter, clear byte // what these keys send, if that is not what others send
+	start        []byte
+	due          bool // start is to be sent
+	framed       bool
+	frame        frame
 }
 
-func (d *keyDecoder) Decode(r driver.Read, emit driver.Emit) {
+// Commands gives what the keypad is to be told.
+func (d *serialDecoder) Commands() []driver.Command {
+	if !d.due {
+		return nil
+	}
+	d.due = false
+	return []driver.Command{{Data: d.start}}
+}
+
+func (d *serialDecoder) Decode(r driver.Read, emit driver.Emit) {
 	for _, c := range r.Data {
-		if e, ok := d.keypad.Push(c, r.At); ok {
-			emit(entry(e, r.At))
+		if d.framed {
+			d.framing(c, r.At, emit)
+		} else {
+			d.press(d.key(c), r.At, emit)
 		}
 	}
 }
 
-func (d *keyDecoder) Deadline() time.Time { return d.keypad.Deadline() }
-
-func (d *keyDecoder) Expire(now time.Time, emit driver.Emit) {
-	due := d.keypad.Deadline()
-	if e, ok := d.keypad.Expire(now); ok {
-		emit(entry(e, due))
+// framing takes a byte of a keypad that sends frames. Beside them, keys other
+// than digits may come.
+func (d *serialDecoder) framing(c byte, at time.Time, emit driver.Emit) {
+	switch d.frame.take(c, at) {
+	case frameBeside:
+		if c < '0' || c > '9' {
+			d.press(d.key(c), at, emit)
+		}
+	case frameWhole:
+		d.entry(at, emit)
+	case frameBad:
+		d.again()
+		emit(driver.Failure(at, "frame", "what was keyed in came damaged: check frame, and parity and speed of the line; key it in again"))
 	}
 }
 
-// entry makes a reading of what came of a key.
-func entry(e msr.Entry, at time.Time) driver.Reading {
-	switch e.Kind {
-	case msr.EntryNumber:
-		return driver.Reading{Type: driver.Swipe, At: at, Swipe: *e.Swipe}
-	case msr.EntryOverflow:
-		return driver.Failure(at, string(e.Kind), "more digits were keyed in than any number has: press Clear and begin again")
-	case msr.EntryLineError:
-		return driver.Failure(at, string(e.Kind), "the keypad sent a byte that no key sends: check the plug and the speed of the line")
+// again has the keypad told to take the next entry.
+func (d *serialDecoder) again() { d.due = len(d.start) > 0 }
+
+// key gives what a byte is to package msr.
+func (d *serialDecoder) key(c byte) byte {
+	switch {
+	case c == d.enter && c != 0:
+		return '\r'
+	case c == d.clear && c != 0:
+		return 0x1b
 	}
-	return driver.Reading{Type: driver.Key, At: at, Key: e.Kind}
+	return c
+}
+
+// entry takes what a frame holds, as if it had been keyed in. Enter ends it, and
+// before it what no frame has ended.
+func (d *serialDecoder) entry(at time.Time, emit driver.Emit) {
+	d.press('\r', at, emit)
+	for _, c := range d.frame.buf[:d.frame.n] {
+		d.press(d.key(c), at, emit)
+	}
+	d.press('\r', at, emit)
+	d.frame.drop()
+	d.again()
+}
+
+func (d *serialDecoder) Deadline() time.Time {
+	if d.frame.state != frameOut {
+		return d.frame.last.Add(frameExpiry)
+	}
+	return d.keyDecoder.Deadline()
+}
+
+func (d *serialDecoder) Expire(now time.Time, emit driver.Emit) {
+	if d.frame.state != frameOut && !now.Before(d.Deadline()) {
+		d.frame.drop()
+		d.again()
+		emit(driver.Failure(d.frame.last, "incomplete", "the rest of what was keyed in did not come: key it in again"))
+	}
+	d.keyDecoder.Expire(now, emit)
 }
