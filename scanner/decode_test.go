@@ -425,7 +425,7 @@ func FuzzDecode(f *testing.F) {
 		if m := s.Measure([]gs1.Pattern{pattern}); m.Reference != "" && m.Reference[:8] != s.GTIN[:8] {
 			t.Fatalf("%q: %+v", frame, m)
 		}
-		Explain(string(frame))
+		Explain(string(frame), 2026, []gs1.Pattern{pattern})
 	})
 }
 
