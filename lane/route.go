@@ -59,13 +59,13 @@ func reason(s scanner.Scan) string {
 func (l *Lane) personal(s scanner.Scan) (digits string, ok bool) {
 	person := false
 	for _, e := range s.Elements() {
-		if e.AI == aiGSRN && l.cfg.Rules.IsLoyalty([]byte(e.Value)) {
+		if e.AI == aiGSRN && gs1.VerifyCheckDigit(e.Value) == nil && l.cfg.Rules.IsLoyalty([]byte(e.Value)) {
 			return e.Value, true
 		}
 		person = person || gs1.Personal(e.AI)
 	}
 	if person {
-		return "", true // of another programme, or a person's otherwise; it must not pass for a card's number
+		return "", true // of another programme, read wrong, or a person's otherwise: it must not pass for a card's number
 	}
 	digits = strings.NewReplacer(" ", "", "-", "").Replace(s.Label)
 	return digits, l.cfg.Rules.IsLoyalty([]byte(digits)) || newLine(0, time.Time{}, "", s, basket.Item).PersonNumber()
