@@ -244,3 +244,56 @@ func TestFrameErrorsRepeatNothing(t *testing.T) {
 		})
 	}
 }
+
+// Silence ends a card that nothing stands behind; a line ends sooner.
+func TestFramerSilence(t *testing.T) {
+	const silence = 300 * time.Millisecond
+	f := Framer{Gap: 50 * time.Millisecond, Silence: silence}
+	var got collector
+	push(t, &f, two(visa), 8, start, &got)
+	if f.Deadline() != start.Add(silence) {
+		t.Errorf("deadline %v", f.Deadline())
+	}
+	f.Expire(start.Add(silence-1), got.emit)
+	if got.String() != "" {
+		t.Errorf("too early: %q", got.String())
+	}
+	push(t, &f, two(mc)+"\r", 8, start.Add(silence), &got)
+	if f.Deadline() != start.Add(silence+f.Gap) {
+		t.Errorf("deadline of a line %v", f.Deadline())
+	}
+	f.Expire(start.Add(2*silence), got.emit)
+	if got.String() != two(visa)+"|"+two(mc)+"\r" {
+		t.Errorf("got %q", got.String())
+	}
+	holdsNothing(t, &f)
+	// Too much, or a disturbed line, is not made good by silence.
+	got = collector{}
+	push(t, &f, strings.Repeat("7", 2000), 64, start.Add(time.Minute), &got)
+	f.Expire(start.Add(time.Hour), got.emit)
+	if got.String() != "!too-long" {
+		t.Errorf("got %q", got.String())
+	}
+}
+
+// What was lost takes the card with it, also when its beginning was lost.
+func TestFramerLose(t *testing.T) {
+	for _, begun := range []string{"", one(visa)[:30]} {
+		var f Framer
+		var got collector
+		push(t, &f, begun, 8, start, &got)
+		f.Lose(start, got.emit)
+		holdsNothing(t, &f)
+		push(t, &f, one(visa)[40:]+two(visa)+"\r"+two(mc)+"\r", 8, start, &got)
+		if got.String() != "!lost|"+two(mc) {
+			t.Errorf("behind %q: got %q", begun, got.String())
+		}
+		got = collector{}
+		f.Lose(start, got.emit) // of which nothing more comes
+		f.Expire(start.Add(frameTimeout), got.emit)
+		push(t, &f, two(mc)+"\r", 8, start.Add(frameTimeout), &got)
+		if got.String() != "!lost|"+two(mc) {
+			t.Errorf("after silence: got %q", got.String())
+		}
+	}
+}

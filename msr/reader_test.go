@@ -230,6 +230,31 @@ func TestMissingIssuerIsSaid(t *testing.T) {
 	}
 }
 
+// A reader may say in other words that it could not read a track.
+func TestReadStream(t *testing.T) {
+	for _, c := range []struct {
+		frame  string
+		failed [3]bool
+		form   string
+		want   string
+	}{
+		{two(visa), [3]bool{true}, "", "1reader-error 2ok B payment " + visa},
+		{one(visa), [3]bool{false, true}, "", "1ok 2reader-error B payment " + visa},
+		{one(visa) + two(visa), [3]bool{true, true, true}, "", "1ok 2ok 3reader-error B payment " + visa},
+		{"", [3]bool{true, true}, "", "1reader-error 2reader-error unreadable"},
+		{"", [3]bool{}, "", "blank"},
+		{two(visa), [3]bool{}, FormAAMVA, "2ok AAMVA licence"},
+	} {
+		frame := []byte(c.frame)
+		if got := outcome((Reader{Rules: rules}).ReadStream(frame, c.failed, c.form)); got != c.want {
+			t.Errorf("%v %s:\n got %s\nwant %s", c.failed, c.form, got, c.want)
+		}
+		if len(bytes.Trim(frame, "\x00")) > 0 {
+			t.Error("the frame was not wiped")
+		}
+	}
+}
+
 // checked puts the LRC behind a track.
 func checked(track string) string { return track + string(rune(LRC([]byte(track)))) }
 

@@ -40,7 +40,7 @@ func leak(out string) string {
 
 func sealed() Swipe {
 	tracks := []Track{{Number: 1, Status: TrackNone}, {Number: 2, Status: TrackOK, Ciphertext: 32}, {Number: 3, Status: TrackNone}}
-	e := Encrypted{Scheme: MagneSafe, Cipher: TDES, KSN: KSN{0xff, 0xff, 9: 8}, Serial: "B0A1", MagnePrint: NewSecret([]byte(clearTrack))}
+	e := Encrypted{Scheme: MagneSafe, Cipher: TDES, KSN: KSN{0xff, 0xff, 9: 8}, Serial: "B0A1", MagnePrint: NewSecret([]byte(clearTrack)), Session: NewSecret([]byte(clearTrack))}
 	e.Tracks[1] = NewSecret([]byte(clearTrack))
 	return Reader{Rules: tid.Rules{Payment: true}}.ReadEncrypted(e, tracks, FormISO, [2][]byte{nil, []byte(";4012000000001881=2912?")})
 }
@@ -169,7 +169,7 @@ func TestSwipeIsWiped(t *testing.T) {
 	s.TID, _ = tid.NewPayment([]byte(visa))
 	again := s
 	again.Wipe()
-	if !s.TID.IsZero() || s.Encrypted.Tracks[1].Len() != 0 || s.Encrypted.MagnePrint.Len() != 0 {
+	if !s.TID.IsZero() || s.Encrypted.Tracks[1].Len() != 0 || s.Encrypted.MagnePrint.Len() != 0 || s.Encrypted.Session.Len() != 0 {
 		t.Errorf("left: %v %v", s.TID, s.Encrypted)
 	}
 	Swipe{}.Wipe()

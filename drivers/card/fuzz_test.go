@@ -60,6 +60,10 @@ func TestMaskedNumbersAreNoTIDs(t *testing.T) {
 			r.Swipe.Wipe()
 		}
 	}
+	r := textOf("LANE7:" + framedText(fmt.Sprintf("803F%02X%02X000383", len(one), len(two))+one+two+cipher[:(len(one)+7)/8*16]+cipher[:(len(two)+7)/8*16]+"FFFF9876543210E00008"))
+	if r.Type != driver.Encrypted || !r.Swipe.TID.IsZero() {
+		t.Errorf("behind a preamble: %s %s", r.Type, r.Err.Code)
+	}
 	for kind := range 256 {
 		for _, flags := range []string{"0300", "0380", "0383", "031B", "0000"} {
 			for _, rest := range []string{"", cipher, "FFFF9876543210E00008", cipher + "FFFF9876543210E00008"} {

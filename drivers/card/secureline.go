@@ -21,7 +21,6 @@ type secureLine struct {
 
 func (d *secureLine) Decode(r driver.Read, emit driver.Emit) {
 	defer clear(r.Data)
-	d.Expire(r.At, emit)
 	d.last = r.At
 	for rest := r.Data; len(rest) > 0; {
 		if d.n > 0 || rest[0] == secureSTX && d.framer.Deadline().IsZero() {

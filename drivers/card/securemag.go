@@ -165,9 +165,8 @@ type secureMag struct {
 	cipher msr.Cipher // of readers that do not tell: those with the original format
 }
 
-// read gives the reading of card data, and wipes them.
+// read gives the reading of card data, which the caller wipes.
 func (m secureMag) read(at time.Time, card []byte) driver.Reading {
-	defer clear(card)
 	h, err := secureHeadOf(card)
 	if err == nil {
 		err = h.refusal()
@@ -349,9 +348,8 @@ func beginsSecure(b []byte) bool {
 	return true
 }
 
-// readText gives the reading of such text, and wipes it.
+// readText gives the reading of such text, and writes over it.
 func (m secureMag) readText(at time.Time, b []byte) driver.Reading {
-	defer clear(b)
 	card, err := unframeText(b)
 	if err == nil {
 		card, err = unhexSecure(card)

@@ -71,16 +71,18 @@ func noisy(frame []byte) bool {
 	if dels%2 == 0 {
 		end = max(end, bytes.LastIndexByte(frame, del))
 	}
-	behind := frame[end+1:]
+	behind := bytes.TrimRightFunc(frame[end+1:], control)
 	if end < 0 || len(behind) <= maxPreamble {
 		return false
 	}
 	at := bytes.IndexAny(behind, sentinels)
-	if at < 0 || len(behind)-at > maxTrack || bytes.IndexAny(behind[at+1:], sentinels) >= 0 {
+	if at < 0 || len(behind)-at > maxTrack {
 		return true
 	}
-	return len(bytes.TrimFunc(behind[:at], func(c rune) bool { return c <= ' ' })) > 1 // an LRC
+	return len(bytes.TrimFunc(behind[:at], control)) > 1 // an LRC
 }
+
+func control(c rune) bool { return c < ' ' }
 
 // secureAt gives where the text of ID TECH's encrypting readers begins, behind a
 // preamble; -1 if there is none.
