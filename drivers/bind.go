@@ -148,7 +148,7 @@ func (b *binder) matching(s slot) [][]hotplug.Node {
 // if none can.
 func (s slot) preference(n hotplug.Node) int {
 	a := attributesAt(n)
-	if (a.Transport == driver.USBFS) != (s.cfg.Transport == driver.USBFS) || s.adopted && roleOf(n) != s.cfg.Role {
+	if (a.Transport == driver.USBFS) != (s.cfg.Transport == driver.USBFS) || s.adopted && RoleOf(n) != s.cfg.Role {
 		return -1
 	}
 	return slices.IndexFunc(s.cfg.drivers, func(d driver.Driver) bool { return d.Reads(a.Transport) && d.Claim(a) })
@@ -188,7 +188,7 @@ func (b *binder) note(n hotplug.Node, role driver.Role, e node.Error) {
 func (b *binder) rest(discover bool) {
 	seen := map[string]bool{}
 	for _, n := range b.nodes {
-		role := roleOf(n)
+		role := RoleOf(n)
 		if role == "" || b.taken[claim{n.Device, role}] {
 			continue
 		}
@@ -211,10 +211,10 @@ func (b *binder) rest(discover bool) {
 // nameOf names a device that nobody has named.
 func nameOf(role driver.Role, id hotplug.ID) string { return string(role) + "-" + id.String() }
 
-// roleOf gives the role of a device that is certainly a scanner, card reader or
+// RoleOf gives the role of a device that is certainly a scanner, card reader or
 // keypad; "" for any other. What a keyboard or a serial port is for is told by
 // its maker alone.
-func roleOf(n hotplug.Node) driver.Role {
+func RoleOf(n hotplug.Node) driver.Role {
 	a := attributesAt(n)
 	if n.Vendor == 0 || a.Transport == driver.USBFS {
 		return ""

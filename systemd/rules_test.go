@@ -51,7 +51,7 @@ func TestRulesAreSyntax(t *testing.T) {
 	}
 	ops := map[string]string{ // what udev allows to be matched (m), assigned (a), added (+) and removed (-)
 		"ACTION": "m", "SUBSYSTEM": "m", "SUBSYSTEMS": "m", "KERNEL": "m", "ENV": "ma+", "TAG": "m+-a",
-		"GROUP": "a", "MODE": "a", "SYMLINK": "m+a", "IMPORT": "a", "GOTO": "a", "LABEL": "a",
+		"GROUP": "a", "MODE": "a", "SYMLINK": "m+a", "IMPORT": "a", "TEST": "m", "ATTR": "ma", "GOTO": "a", "LABEL": "a",
 	}
 	kind := map[string]string{"==": "m", "!=": "m", "=": "a", "+=": "+", "-=": "-"}
 	labels := map[string]int{}
@@ -64,7 +64,7 @@ func TestRulesAreSyntax(t *testing.T) {
 			if !strings.Contains(ops[p.key], kind[p.op]) || kind[p.op] == "" {
 				t.Errorf("udev has no %s%s", p.key, p.op)
 			}
-			if (p.attribute != "") != (p.key == "ENV" || p.key == "IMPORT") {
+			if (p.attribute != "") != (p.key == "ENV" || p.key == "IMPORT" || p.key == "ATTR") {
 				t.Errorf("%s{%s}: an attribute too many or too few", p.key, p.attribute)
 			}
 		}
@@ -109,14 +109,15 @@ func TestMakers(t *testing.T) {
 type device struct {
 	action, subsystem, kernel string
 	env                       map[string]string
+	adopted                   bool // what posd udev-properties says
 	group, mode               string
-	links, tags               []string
+	links, tags, awake        []string
 }
 
 // apply does to d what udev would. usb_id and path_id have run for it already.
 func (d *device) apply(t *testing.T, rules [][]term) {
 	t.Helper()
-	fields := map[string]string{"ACTION": d.action, "SUBSYSTEM": d.subsystem, "SUBSYSTEMS": "usb", "KERNEL": d.kernel}
+	fields := map[string]string{"ACTION": d.action, "SUBSYSTEM": d.subsystem, "SUBSYSTEMS": "usb", "KERNEL": d.kernel, "TEST": "power/control"}
 	skip := ""
 next:
 	for _, rule := range rules {
@@ -166,6 +167,12 @@ func (d *device) assign(p term) string {
 		return p.value
 	case "ENV=":
 		d.env[p.attribute] = p.value
+	case "IMPORT=":
+		if p.attribute == "program" && d.adopted {
+			d.env["ID_POS_DEVICE"] = "1"
+		}
+	case "ATTR=":
+		d.awake = append(d.awake, p.attribute+"="+p.value)
 	case "GROUP=":
 		d.group = p.value
 	case "MODE=":
@@ -240,6 +247,16 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// A device of a maker that nobody knows is one if its descriptor says so.
+func TestRulesAskTheDescriptor(t *testing.T) {
+	for _, adopted := range []bool{true, false} {
+		d := &device{action: "add", subsystem: "hidraw", kernel: "hidraw0", adopted: adopted, env: map[string]string{"ID_VENDOR_ID": "1234", "ID_MODEL_ID": "0001"}}
+		if d.apply(t, readRules(t)); (d.group == "posdev") != adopted {
+			t.Errorf("adopted %t: group %q", adopted, d.group)
+		}
+	}
+}
+
 // TestRulesOnTheUSBDevice looks at the device itself, above its interfaces.
 func TestRulesOnTheUSBDevice(t *testing.T) {
 	rules := readRules(t)
@@ -248,6 +265,9 @@ func TestRulesOnTheUSBDevice(t *testing.T) {
 		d.apply(t, rules)
 		if d.env["ID_MM_DEVICE_IGNORE"] != ignore {
 			t.Errorf("maker %s: ID_MM_DEVICE_IGNORE=%q, want %q", vendor, d.env["ID_MM_DEVICE_IGNORE"], ignore)
+		}
+		if (d.awake != nil) != (ignore == "1") {
+			t.Errorf("maker %s: %q", vendor, d.awake)
 		}
 		if d.group+d.mode != "" || d.links != nil {
 			t.Errorf("maker %s: the usbfs node was given away: %+v", vendor, d)
