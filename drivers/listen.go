@@ -37,8 +37,9 @@ type Listener func(Source, driver.Read)
 
 // Listen has hear listen to every device that is read, and to every other node
 // that could be a scanner's, reader's or keypad's, until ctx ends. What is read
-// meanwhile goes into no basket. A name listens to that device alone.
-func (m *Manager) Listen(ctx context.Context, name string, hear Listener) error {
+// meanwhile goes into no basket. A name listens to that device alone. ready is
+// called when all of them are listened to.
+func (m *Manager) Listen(ctx context.Context, name string, ready func(), hear Listener) error {
 	var stops []func()
 	defer func() {
 		for _, stop := range stops {
@@ -67,6 +68,24 @@ func (m *Manager) Listen(ctx context.Context, name string, hear Listener) error 
 	} else if len(stops) == 0 {
 		return fmt.Errorf("there is no device %q", name)
 	}
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
+// Record has hear listen to a device until ctx ends. What is read goes on as
+// ever.
+func (m *Manager) Record(ctx context.Context, name string, ready func(), hear Listener) error {
+	d := m.device(name)
+	if d == nil {
+		return fmt.Errorf("there is no device %q", name)
+	}
+	stop, err := m.Tap(name, Tap{Read: func(r driver.Read) { hear(d.source(), r) }})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ready()
 	<-ctx.Done()
 	return nil
 }

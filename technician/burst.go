@@ -56,16 +56,16 @@ const (
 )
 
 // Listen is how sources are listened to: drivers.Manager's Listen for a device,
-// or for all.
-type Listen func(ctx context.Context, hear drivers.Listener) error
+// or for all. It calls ready when nothing is missed from then on.
+type Listen func(ctx context.Context, ready func(), hear drivers.Listener) error
 
 // bursts gives take every burst until ctx ends. It is wiped when take returns.
-func bursts(ctx context.Context, listen Listen, take func(*Burst)) error {
+func bursts(ctx context.Context, listen Listen, ready func(), take func(*Burst)) error {
 	c := collector{open: map[string]*Burst{}, take: take, more: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- listen(ctx, c.hear) }()
+	go func() { ended <- listen(ctx, ready, c.hear) }()
 	for {
 		timer := time.NewTimer(c.flush(time.Now()))
 		select {

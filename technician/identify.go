@@ -36,18 +36,22 @@ type Made struct {
 }
 
 // Events gives what the best driver made of it.
-func (h Heard) Events() []driver.Event {
+func (h Heard) Events() []driver.Event { return h.by(h.Best) }
+
+// by gives what a driver made of it.
+func (h Heard) by(name string) []driver.Event {
 	for _, m := range h.Made {
-		if m.Driver == h.Best {
+		if m.Driver == name {
 			return m.Events
 		}
 	}
 	return nil
 }
 
-// Identify tells of everything that is heard until ctx ends.
-func Identify(ctx context.Context, listen Listen, rules tid.Rules, tell func(Heard)) error {
-	return bursts(ctx, listen, func(b *Burst) { tell(heard(b, rules)) })
+// Identify tells of everything that is heard until ctx ends. ready is called
+// when nothing is missed from then on.
+func Identify(ctx context.Context, listen Listen, rules tid.Rules, ready func(), tell func(Heard)) error {
+	return bursts(ctx, listen, ready, func(b *Burst) { tell(heard(b, rules)) })
 }
 
 // heard has every driver look at a burst.
@@ -55,9 +59,21 @@ func heard(b *Burst, rules tid.Rules) Heard {
 	s, first, last := b.Source, b.Reads[0].At, b.Reads[len(b.Reads)-1].At
 	h := Heard{
 		At: first, Device: s.Device, Role: string(s.Role), ID: s.ID, Port: s.Path, Product: s.Product,
-		Transport: string(s.Attributes.Transport), Line: s.Line, Bytes: b.size(), Took: last.Sub(first).Seconds(), Made: []Made{},
+		Transport: string(s.Attributes.Transport), Line: s.Line, Bytes: b.size(), Took: last.Sub(first).Seconds(),
 	}
-	for _, o := range drivers.Analyse(s, b.Reads, rules) {
+	h.Made = MadeOf(drivers.Analyse(s, b.Reads, rules))
+	for _, m := range h.Made {
+		if m.Understood && (h.Best == "" || m.Driver == s.Driver) {
+			h.Best = m.Driver
+		}
+	}
+	return h
+}
+
+// MadeOf tells outcomes without the numbers of persons.
+func MadeOf(outcomes []drivers.Outcome) []Made {
+	all := []Made{}
+	for _, o := range outcomes {
 		m := Made{Driver: o.Driver, Understood: o.Understood(), Unlikely: o.Unlikely, Events: []driver.Event{}}
 		if d, err := drivers.Find(o.Driver); err == nil {
 			m.Role = string(d.Role)
@@ -68,10 +84,7 @@ func heard(b *Burst, rules tid.Rules) Heard {
 		for _, e := range o.Events {
 			m.Events = append(m.Events, Redact(e))
 		}
-		if m.Understood && (h.Best == "" || o.Driver == s.Driver) {
-			h.Best = o.Driver
-		}
-		h.Made = append(h.Made, m)
+		all = append(all, m)
 	}
-	return h
+	return all
 }

@@ -23,10 +23,11 @@ type RecordOptions struct {
 }
 
 // Record writes what a device sends as a recording, burst by burst, until ctx
-// ends. Numbers of cards and persons are masked.
-func Record(ctx context.Context, listen Listen, o RecordOptions, w io.Writer) error {
+// ends. Numbers of cards and persons are masked. ready is called when nothing is
+// missed from then on.
+func Record(ctx context.Context, listen Listen, o RecordOptions, ready func(), w io.Writer) error {
 	r := recorder{o: o, w: w}
-	err := bursts(ctx, listen, r.take)
+	err := bursts(ctx, listen, ready, r.take)
 	if err == nil {
 		err = r.err
 	}
@@ -42,23 +43,19 @@ type recorder struct {
 }
 
 func (r *recorder) take(b *Burst) {
-	masked := mask(b, r.o.Rules, r.o.TestCards)
-	rec := recording.Recording{Transport: string(b.Source.Attributes.Transport)}
+	var text []byte
 	if r.began.IsZero() {
 		r.began = b.Reads[0].At
-		rec = head(b.Source, r.o)
+		text = head(b.Source, r.o).Text()
 	}
+	if mask(b, r.o.Rules, r.o.TestCards) {
+		text = append(text, "# masked: digits are 9, letters X\n"...)
+	}
+	rec := recording.Recording{Transport: string(b.Source.Attributes.Transport)}
 	for _, read := range b.Reads {
 		rec.Entries = append(rec.Entries, entries(rec.Transport, read, read.At.Sub(r.began))...)
 	}
-	text := rec.Text()
-	if !r.began.Equal(b.Reads[0].At) { // the head has been written
-		text = withoutHead(text)
-	}
-	if masked {
-		text = append(text, "# masked: digits are 9, letters X\n"...)
-	}
-	if _, err := r.w.Write(text); err != nil && r.err == nil {
+	if _, err := r.w.Write(append(text, withoutHead(rec.Text())...)); err != nil && r.err == nil {
 		r.err = fmt.Errorf("write the recording: %w", err)
 	}
 }

@@ -72,9 +72,10 @@ func (c *Check) fault(format string, a ...any) (bool, string) {
 // one gives the only event of what was heard, or says why there is none.
 func (c *Check) one(h Heard) (e driver.Event, why string) {
 	events := h.Events()
+	own := h.by(c.report.Device.Driver)
 	switch {
-	case h.Best == "" && len(h.Made) > 0 && len(h.Made[0].Events) > 0 && h.Made[0].Events[0].Failed():
-		return e, "it could not be read: " + h.Made[0].Events[0].Reason
+	case h.Best == "" && len(own) > 0 && own[0].Failed():
+		return e, "it could not be read: " + own[0].Reason
 	case h.Best == "":
 		return e, fmt.Sprintf("%d bytes came that no driver made sense of", h.Bytes)
 	case h.Best != c.report.Device.Driver:
@@ -148,11 +149,9 @@ func tracks(e driver.Event) string {
 }
 
 func badCard(c *Check, h Heard) (bool, string) {
-	for _, m := range h.Made {
-		for _, e := range m.Events {
-			if m.Driver == c.report.Device.Driver && e.Failed() {
-				return true, "it says so: " + e.Code
-			}
+	for _, e := range h.by(c.report.Device.Driver) {
+		if e.Failed() {
+			return true, "it says so: " + e.Code
 		}
 	}
 	return c.fault("it read something")

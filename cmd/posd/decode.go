@@ -4,18 +4,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"posd/basket"
 	"posd/cli"
 	"posd/drivers"
 	"posd/drivers/driver"
 	"posd/drivers/recording"
-	"posd/gs1"
-	"posd/scanner"
+	"posd/technician"
 )
 
 func newDecodeCommand(env cli.Env) *cobra.Command {
@@ -100,7 +97,7 @@ func decode(w io.Writer, driver string, rec recording.Recording, name string) er
 	failed := false
 	for _, e := range o.Events {
 		failed = failed || e.Failed()
-		if err := cli.PrintJSONLine(w, masked(e)); err != nil {
+		if err := cli.PrintJSONLine(w, technician.Redact(e)); err != nil {
 			return err
 		}
 	}
@@ -108,32 +105,6 @@ func decode(w io.Writer, driver string, rec recording.Recording, name string) er
 		return cli.ErrFailed
 	}
 	return nil
-}
-
-// aiRecipient is the application identifier of a person's number with a
-// retailer (GSRN of the recipient).
-const aiRecipient = "8018"
-
-// masked leaves the last four digits of a label that may be a person's number,
-// as the lane would never keep it in clear.
-func masked(e driver.Event) driver.Event {
-	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology), GTIN: string(e.GTIN), AddOn: e.AddOn, Problem: e.Code}
-	label := scanner.Scan{Symbology: e.Symbology, Label: e.Label, Data: line.Data}
-	person := slices.ContainsFunc(label.Elements(), func(el gs1.Element) bool { return el.AI == aiRecipient })
-	if person || line.PersonNumber() {
-		e.Last4 = last4(e.Label)
-		e.Data, e.DataBase64, e.Label = "", "", ""
-	}
-	return e
-}
-
-// last4 gives the last four digits of a label that is a number and nothing else.
-func last4(label string) string {
-	digits := strings.NewReplacer(" ", "", "-", "").Replace(label)
-	if len(digits) < 8 || !gs1.IsDigits(digits) {
-		return ""
-	}
-	return digits[len(digits)-4:]
 }
 
 // listDrivers prints the table of drivers.

@@ -123,11 +123,13 @@ func (d *posd) wire(ctx context.Context, c config.Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	d.server = api.New(d.lane, api.Program{
+	program := api.Program{
 		Version: cli.ReadVersion("posd").Version, StartedAt: d.started.UTC(),
 		Devices:   func() []api.Device { return devicesOf(d.devices) },
 		Enrolment: d.remote.enrolment,
-	}, d.log)
+	}
+	d.technicians(&program, rules(c))
+	d.server = api.New(d.lane, program, d.log)
 	return nil
 }
 

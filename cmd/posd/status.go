@@ -95,55 +95,6 @@ func linkText(p cli.Palette, l lane.Link) cli.Text {
 	return p.Doubtful(text)
 }
 
-func devicesCommand(env cli.Env) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "devices",
-		Short:   "Tell which devices are being read, and why others are not",
-		Example: "  posd devices\n  posd devices --json",
-		Args:    cobra.NoArgs,
-	}
-	client, asJSON := socketOf(cmd), cli.JSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := client()
-		if err != nil {
-			return err
-		}
-		devices, err := c.Devices(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return cli.PrintJSON(cmd.OutOrStdout(), devices)
-		}
-		return printDevices(cmd.OutOrStdout(), env.Colour(env.Stdout), devices)
-	}
-	return cmd
-}
-
-func printDevices(w io.Writer, p cli.Palette, devices []api.Device) error {
-	if len(devices) == 0 {
-		_, err := fmt.Fprintln(w, "No devices are configured.")
-		return err
-	}
-	t := cli.NewTable("DEVICE", "ROLE", "STATE", "READ", "ERRORS", "DROPPED", "LAST", "PORT")
-	for _, d := range devices {
-		state := p.Good(d.State)
-		if d.State != api.Reading {
-			state = p.Bad(d.State)
-		}
-		t.Row(d.Name, d.Role, state, d.Good, d.Errors, d.Dropped, local(d.LastRead), d.Port)
-	}
-	if err := t.Print(w); err != nil {
-		return err
-	}
-	for _, d := range devices {
-		if d.Reason != "" {
-			fmt.Fprintf(w, "%s: %s\n", cli.Clean(d.Name), cli.Clean(joined(d.Reason, d.Remedy)))
-		}
-	}
-	return nil
-}
-
 func joined(reason, remedy string) string {
 	if remedy == "" {
 		return reason

@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"posd/basket"
@@ -91,6 +92,13 @@ type Program struct {
 	StartedAt time.Time
 	Devices   func() []Device
 	Enrolment func() Enrolment
+	// Listen tells what a device sends, or all do where the name is empty, until
+	// ctx ends. It calls ready when nothing is missed from then on. ErrBusy if
+	// somebody listens already.
+	Listen func(ctx context.Context, device string, ready func(), tell func(any)) error
+	// Record writes a recording of what a device sends, without numbers but
+	// published test numbers, likewise.
+	Record func(ctx context.Context, device string, testCards bool, ready func(), w io.Writer) error
 }
 
 // status puts together how everything is.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,7 @@ type counter struct {
 	journal *brittle
 	server  *Server
 	handler http.Handler
+	busy    atomic.Bool // somebody listens to the devices
 	stop    func()
 }
 
@@ -80,6 +82,22 @@ func newCounterWith(t testing.TB, cfg lane.Config, wrap func(http.Handler) http.
 				Good: 3, Statistics: map[string]uint64{"GoodScanCount": 3}, Refusals: map[string]uint64{"check-digit": 1}, LastRead: time.Unix(1_700_000_000, 0)}}
 		},
 		Enrolment: func() Enrolment { return Enrolment{} },
+		Listen: func(ctx context.Context, device string, ready func(), tell func(any)) error {
+			if c.busy.Load() {
+				return ErrBusy
+			}
+			ready()
+			tell(map[string]any{"at": time.Unix(0, 0).UTC(), "device": device, "port": "/dev/ttyS0", "transport": "tty", "bytes": 1, "took": 0.5, "made": []string{}})
+			return nil
+		},
+		Record: func(ctx context.Context, device string, testCards bool, ready func(), w io.Writer) error {
+			if c.busy.Load() {
+				return ErrBusy
+			}
+			ready()
+			_, err := fmt.Fprintf(w, "# %s %t\n", device, testCards)
+			return err
+		},
 	}, nil)
 	c.handler = c.server
 	if wrap != nil {
@@ -150,6 +168,16 @@ func TestDocument(t *testing.T) {
 	} {
 		get("/metrics", 200, line)
 	}
+	get("/v1/listen?device=front&seconds=1", 200, `"device":"front"`)
+	get("/v1/listen?device=back", 404, "unknown-device")
+	get("/v1/listen?seconds=601", 400, "1 to 600")
+	get("/v1/devices/front/recording?test_cards=true", 200, "# front true")
+	get("/v1/devices/back/recording", 404, "unknown-device")
+	get("/v1/devices/front/recording?seconds=x", 400, "1 to 600")
+	c.busy.Store(true)
+	get("/v1/listen", 409, "device-busy")
+	get("/v1/devices/front/recording", 409, "device-busy")
+	c.busy.Store(false)
 	get("/v1/basket", 409, "no-basket")
 	post("/v1/basket/close", "", 409, "no-basket")
 	post("/v1/basket/void", "", 409, "no-basket")
@@ -175,6 +203,7 @@ func TestDocument(t *testing.T) {
 	}
 	get("/v1/basket", 200, `"gtin":"04006381333931"`)
 	get("/v1/status", 200, `"lines":2`)
+	get("/v1/listen", 409, "close or void it first")
 	post("/v1/basket/close", "x", 400, "no JSON")
 	post("/v1/basket/void", "{} {}", 400, "one JSON object")
 	post("/v1/basket/close", "{}", 200, `"sequence":1`)
@@ -200,6 +229,7 @@ func TestDocument(t *testing.T) {
 	get("/v1/events", 503, "64 clients")
 	c.stop()
 	get("/metrics", 200, "posd_up 0")
+	get("/v1/listen", 503, "stopping")
 	get("/v1/status", 503, "stopping")
 	get("/v1/basket", 503, "stopping")
 	post("/v1/basket/start", "", 503, "stopping")

@@ -168,13 +168,16 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	return nil, p
 }
 
+// ErrNotRunning says that no posd answers.
+var ErrNotRunning = errors.New("posd does not run")
+
 // unreachable says why there was no answer, and what to do.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("posd does not run: nothing answers at %s: start it with 'systemctl start posd' or 'posd run'", c.socket)
+		return fmt.Errorf("%w: nothing answers at %s: start it with 'systemctl start posd' or 'posd run'", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("you may not use %s: join the group that owns it (posd), or use sudo", c.socket)
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -32,9 +31,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer s.streams.Add(-1)
 	events, cancel := s.lane.Subscribe()
 	defer cancel()
-	out := stream{w: w, control: http.NewResponseController(w)}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
+	out := stream{w: w, control: http.NewResponseController(w), contentType: "text/event-stream"}
+	out.begin()
 	if out.send(": posd\n\n") != nil {
 		return
 	}
@@ -66,7 +64,26 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	buf     bytes.Buffer
+
+	contentType string
+	begun       bool
+}
+
+// begin sends the head of the answer: from now on nothing is missed.
+func (o *stream) begin() {
+	o.begun = true
+	o.w.Header().Set("Content-Type", o.contentType)
+	o.w.Header().Set("Cache-Control", "no-store")
+	o.w.WriteHeader(http.StatusOK)
+	_ = o.control.Flush() // a client that has gone is noticed by the next write
+}
+
+// Write sends what is written at once.
+func (o *stream) Write(p []byte) (int, error) {
+	if err := o.send(string(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // send writes text, or fails if the client does not read for writeTimeout. A

@@ -18,9 +18,11 @@ const (
 	ProblemNotFound      = "urn:hhid:problem:not-found"      // 404: no such path
 	ProblemUnknownBasket = "urn:hhid:problem:unknown-basket" // 404
 	ProblemNoSuchLine    = "urn:hhid:problem:no-such-line"   // 404
+	ProblemUnknownDevice = "urn:hhid:problem:unknown-device" // 404
 	ProblemMethod        = "urn:hhid:problem:method"         // 405
 	ProblemBasketOpen    = "urn:hhid:problem:basket-open"    // 409
 	ProblemNoBasket      = "urn:hhid:problem:no-basket"      // 409
+	ProblemDeviceBusy    = "urn:hhid:problem:device-busy"    // 409: somebody listens to it already
 	ProblemTooLarge      = "urn:hhid:problem:too-large"      // 413
 	ProblemRefused       = "urn:hhid:problem:refused"        // 422: Code says why
 	ProblemUnavailable   = "urn:hhid:problem:unavailable"    // 503: the journal fails, or posd is stopping
@@ -55,12 +57,16 @@ func newProblem(typ, detail string) *Problem {
 		p.Status, p.Title = http.StatusNotFound, "this lane does not know that basket"
 	case ProblemNoSuchLine:
 		p.Status, p.Title = http.StatusNotFound, "the open basket has no such line"
+	case ProblemUnknownDevice:
+		p.Status, p.Title = http.StatusNotFound, "this lane has no such device"
 	case ProblemMethod:
 		p.Status, p.Title = http.StatusMethodNotAllowed, "this path takes another method"
 	case ProblemBasketOpen:
 		p.Status, p.Title = http.StatusConflict, "a basket is open"
 	case ProblemNoBasket:
 		p.Status, p.Title = http.StatusConflict, "no basket is open"
+	case ProblemDeviceBusy:
+		p.Status, p.Title = http.StatusConflict, "the device is being listened to"
 	case ProblemTooLarge:
 		p.Status, p.Title = http.StatusRequestEntityTooLarge, "the request is too long"
 	case ProblemRefused:

@@ -59,6 +59,8 @@ func New(l Lane, p Program, log *slog.Logger) *Server {
 	s.handle("GET /v1/outbox", s.outbox)
 	s.handle("GET /v1/baskets/{id}/trace", s.trace)
 	s.route("GET /v1/events", s.events)
+	s.route("GET /v1/listen", s.heard)
+	s.route("GET /v1/devices/{name}/recording", s.recording)
 	s.metrics = newMetrics(s).handler()
 	s.route("GET /metrics", s.metrics.ServeHTTP)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { newProblem(ProblemNotFound, "").write(w) })

@@ -1,0 +1,217 @@
+package technician
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"posd/drivers/hotplug"
+)
+
+// machine is a tree of files that stands for a machine.
+type machine struct {
+	*testing.T
+	root string
+}
+
+func newMachine(t *testing.T) machine {
+	m := machine{t, t.TempDir()}
+	m.write("etc/passwd", "root:x:0:0::/:/bin/sh\nposd:x:990:990::/:/bin/false\n")
+	m.write("etc/group", "root:x:0:\nposdev:x:991:posd\ndialout:x:20:posd\ninput:x:104:posd\n")
+	m.write("usr/lib/udev/rules.d/70-posd.rules", "rules")
+	m.mkdir("run/udev")
+	l, err := net.Listen("unixpacket", filepath.Join(m.root, "run/udev/control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return m
+}
+
+func (m machine) mkdir(dir string) {
+	m.Helper()
+	if err := os.MkdirAll(filepath.Join(m.root, dir), 0o755); err != nil {
+		m.Fatal(err)
+	}
+}
+
+func (m machine) write(path, text string) {
+	m.Helper()
+	m.mkdir(filepath.Dir(path))
+	if err := os.WriteFile(filepath.Join(m.root, path), []byte(text), 0o644); err != nil {
+		m.Fatal(err)
+	}
+}
+
+// process makes a program run.
+func (m machine) process(pid, name string, args ...string) {
+	m.write("proc/"+pid+"/comm", name+"\n")
+	m.write("proc/"+pid+"/cmdline", strings.Join(append([]string{name}, args...), "\x00")+"\x00")
+}
+
+// scanner is the serial port of a scanner, with its node.
+func (m machine) scanner(mode os.FileMode) hotplug.Node {
+	m.Helper()
+	m.write("dev/ttyACM0", "")
+	if err := os.Chmod(filepath.Join(m.root, "dev/ttyACM0"), mode); err != nil {
+		m.Fatal(err)
+	}
+	return hotplug.Node{
+		Subsystem: hotplug.TTY, Kernel: "ttyACM0", Path: "/dev/ttyACM0", SysPath: "/devices/usb1/1-2/1-2:1.0/tty/ttyACM0", Device: "/devices/usb1/1-2",
+		Vendor: 0x05f9, Product: 0x2214, Model: "QuickScan", PortPath: "1-2",
+	}
+}
+
+func (m machine) doctor(nodes ...hotplug.Node) Doctor {
+	return Doctor{Root: m.root, User: "posd", Rules: "rules", Nodes: nodes, Relevant: func(n hotplug.Node) bool { return n.Vendor == 0x05f9 }}
+}
+
+// found gives the findings of a check.
+func found(t *testing.T, d Doctor, check string) []Finding {
+	t.Helper()
+	var some []Finding
+	for _, f := range d.Examine() {
+		if f.Severity != Good && f.Remedy == "" {
+			t.Errorf("it is not said what to do: %+v", f)
+		}
+		if f.Check == check {
+			some = append(some, f)
+		}
+	}
+	return some
+}
+
+// expect fails unless a check has one finding like this.
+func expect(t *testing.T, d Doctor, check string, s Severity, detail, remedy string) {
+	t.Helper()
+	all := found(t, d, check)
+	if len(all) != 1 || all[0].Severity != s || !strings.Contains(all[0].Detail, detail) || !strings.Contains(all[0].Remedy, remedy) {
+		t.Errorf("%s: %+v", check, all)
+	}
+}
+
+func TestDoctorOfAHealthyMachine(t *testing.T) {
+	m := newMachine(t)
+	d := m.doctor(m.scanner(0o666))
+	for _, f := range d.Examine() {
+		if f.Severity != Good && f.Check != "holder" { // only root sees who has a node open
+			t.Errorf("%+v", f)
+		}
+	}
+	if len(found(t, d, "permission")) != 1 || len(found(t, d, "group")) != 3 {
+		t.Errorf("not everything was looked at: %+v", d.Examine())
+	}
+}
+
+func TestDoctorRules(t *testing.T) {
+	m := newMachine(t)
+	d := m.doctor()
+	expect(t, d, "rules", Good, "/usr/lib/udev/rules.d", "")
+	m.write("etc/udev/rules.d/70-posd.rules", "old")
+	expect(t, d, "rules", Warning, "another version", "udevadm trigger")
+	if err := errors.Join(os.RemoveAll(filepath.Join(m.root, "etc/udev")), os.RemoveAll(filepath.Join(m.root, "usr"))); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, d, "rules", Problem, "not installed", "posd doctor --rules")
+	if err := os.RemoveAll(filepath.Join(m.root, "run")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, d, "rules", Warning, "udev does not run", "")
+}
+
+func TestDoctorGroups(t *testing.T) {
+	m := newMachine(t)
+	m.write("etc/group", "dialout:x:20:anna\n")
+	all := found(t, m.doctor(), "group")
+	if len(all) != 2 || all[0].Severity != Problem || !strings.Contains(all[0].Remedy, "groupadd --system posdev") || !strings.Contains(all[1].Remedy, "usermod -aG dialout posd") {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestDoctorPermission(t *testing.T) {
+	m := newMachine(t)
+	n := m.scanner(0o600)
+	d := m.doctor(n)
+	expect(t, d, "permission", Problem, "mode 0600", "udevadm trigger --action=add /sys/devices/usb1")
+	d.User = "root"
+	expect(t, d, "permission", Good, "", "")
+	n.Path = "/dev/ttyACM9"
+	expect(t, m.doctor(n), "permission", Problem, "not there", "udevadm trigger")
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a node to a group")
+	}
+	n = m.scanner(0o660)
+	if err := os.Chown(filepath.Join(m.root, "dev/ttyACM0"), 0, 50); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, m.doctor(n), "permission", Problem, "group 50", "usermod -aG 50 posd")
+	if err := os.Chown(filepath.Join(m.root, "dev/ttyACM0"), 0, 991); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, m.doctor(n), "permission", Good, "", "")
+}
+
+func TestDoctorThieves(t *testing.T) {
+	m := newMachine(t)
+	n := m.scanner(0o666)
+	m.process("100", "ModemManager")
+	expect(t, m.doctor(n), "ModemManager", Warning, "AT commands", "ModemManager")
+	m.write("sys"+n.Device+"/dev", "189:3\n")
+	m.write("run/udev/data/c189:3", "I:1\nE:ID_MM_DEVICE_IGNORE=1\n")
+	if all := found(t, m.doctor(n), "ModemManager"); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+	m.process("101", "agetty", "-o", "-p", "ttyACM0", "vt220")
+	expect(t, m.doctor(n), "getty", Problem, "login prompt", "mask --now serial-getty@ttyACM0.service")
+	m.write("sys/class/tty/console/active", "tty0 ttyACM0\n")
+	expect(t, m.doctor(n), "console", Problem, "kernel", "console=ttyACM0")
+	m.process("200", "posd", "run")
+	if all := found(t, m.doctor(n), "posd"); len(all) != 0 {
+		t.Errorf("one posd: %+v", all)
+	}
+	m.process("201", "posd", "run", "--config", "x")
+	expect(t, m.doctor(n), "posd", Problem, "200, 201", "kill 201")
+}
+
+func TestDoctorBrltty(t *testing.T) {
+	m := newMachine(t)
+	n := m.scanner(0o666)
+	n.Vendor, n.Product = 0x1a86, 0x7523
+	d := m.doctor(n)
+	d.Ports = []string{"/dev/ttyACM0"}
+	if all := found(t, d, "brltty"); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+	m.write("usr/lib/udev/rules.d/85-brltty.rules", `ENV{PRODUCT}=="1a86/7523/*", ENV{BRLTTY_BRAILLE_DRIVER}="bm"`+"\n")
+	expect(t, d, "brltty", Warning, "1a86:7523", "remove brltty")
+}
+
+func TestDoctorModules(t *testing.T) {
+	m := newMachine(t)
+	n := hotplug.Node{Subsystem: hotplug.USB, Kernel: "1-2", Path: "/dev/bus/usb/001/002", SysPath: "/devices/usb1/1-2", Vendor: 0x0403, Product: 0x6001, Free: []int{0, 1, 2}}
+	for i, class := range []string{"ff", "02", "08"} {
+		m.write("sys/devices/usb1/1-2/1-2:1."+itoa(i)+"/bInterfaceClass", class+"\n")
+	}
+	all := found(t, m.doctor(n), "module")
+	if len(all) != 2 || !strings.Contains(all[0].Remedy, "modprobe ftdi_sio") || !strings.Contains(all[1].Remedy, "modprobe cdc_acm") {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestDoctorHolder(t *testing.T) {
+	m := newMachine(t)
+	n := m.scanner(0o666)
+	m.process("300", "ModemManager")
+	m.mkdir("proc/300/fd")
+	if err := os.Symlink(filepath.Join(m.root, "dev/ttyACM0"), filepath.Join(m.root, "proc/300/fd/7")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, m.doctor(n), "holder", Problem, "ModemManager (process 300)", "disable --now ModemManager")
+	m.write("proc/300/comm", "posd\n")
+	if all := found(t, m.doctor(n), "holder"); len(all) != 0 {
+		t.Errorf("posd itself: %+v", all)
+	}
+}
