@@ -110,7 +110,7 @@ func (d *keyDecoder) press(at time.Time) {
 		d.framer.Drop()
 		d.lost = false
 	}
-	if d.keys == 0 || !d.framer.Pending() {
+	if !d.framer.Pending() {
 		d.keys, d.first = 0, at
 	}
 	d.keys++
@@ -120,7 +120,7 @@ func (d *keyDecoder) press(at time.Time) {
 // lose drops what was begun, and what comes up to its end.
 func (d *keyDecoder) lose(at time.Time) {
 	d.framer.Drop()
-	d.keys, d.last, d.lost = 0, at, true
+	d.last, d.lost = at, true
 }
 
 // unknown refuses the label that a key without meaning is in.
@@ -145,7 +145,7 @@ func (d *keyDecoder) frames(frames []scanner.Frame, emit driver.Emit) {
 		default:
 			forget = d.label(f, emit) || forget
 		}
-		d.keys, d.lost = 0, false
+		d.lost = false
 	}
 	if forget {
 		d.framer.Drop()

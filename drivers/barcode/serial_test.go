@@ -112,6 +112,9 @@ func TestSerialDropsCards(t *testing.T) {
 		if codes := got.codes(); codes != "card-data" {
 			t.Errorf("%v: got %q", s, codes)
 		}
+		if bytes.Contains(memory(dec.(*serialDecoder).framer), []byte("4111")) {
+			t.Errorf("%v: the framer holds it", s)
+		}
 	}
 }
 
