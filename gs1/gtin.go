@@ -1,10 +1,12 @@
 // Package gs1 reads the numbers and element strings of the GS1 system: GTINs
-// with their check digits, the zero-suppressed UPC-E, add-ons, coupons, and
-// the application identifiers (AI) of GS1-128, GS1 DataBar, GS1 DataMatrix and
-// GS1 QR Code.
+// with their check digits, the zero-suppressed UPC-E, add-ons, coupons, numbers
+// of a shop's own for goods of random weight, and the application identifiers
+// (AI) of GS1-128, GS1 DataBar, GS1 DataMatrix, GS1 QR Code and of Digital Link
+// URIs.
 //
-// It follows the GS1 General Specifications and ISO/IEC 15420 (EAN/UPC). All of
-// it is pure: text in, values out. No error repeats a value that was read, as
+// It follows the GS1 General Specifications, ISO/IEC 15420 (EAN/UPC), the GS1
+// Digital Link Standard and the GS1 Barcode Syntax Dictionary, from which the
+// table of AIs is made. All of it is pure: text in, values out. No error repeats a value that was read, as
 // some of them (AI 8018) are numbers of persons.
 package gs1
 

@@ -162,15 +162,16 @@ func meaning(all []gs1.Element) (gs1.GTIN, Kind) {
 const longestCard = 19
 
 // looksGS1 reports whether a label of no known symbology is an element string:
-// it reads as one from end to end, and either holds GS or is longer than any
-// number of a card.
+// it reads as one from end to end, and either holds GS, or is longer than any
+// number of a card and lacks no AI.
 func looksGS1(label string) bool {
-	if len(label) <= longestCard && !strings.Contains(label, gs1.GS) {
+	separated := strings.Contains(label, gs1.GS)
+	if len(label) <= longestCard && !separated {
 		return false
 	}
 	var buf [mostElements]gs1.Element
 	all, err := gs1.AppendElements(buf[:0], label, 0)
-	return err == nil && gs1.CheckPairs(all) == nil
+	return err == nil && (separated || gs1.CheckPairs(all) == nil)
 }
 
 // Elements gives the GS1 elements of a label, with those of a composite

@@ -165,6 +165,7 @@ func TestKnown(t *testing.T) {
 		{"OCR A", k(OCRA), "OCRA OCR A - - other -"},
 		{"10614141000415", k(ITF), "ITF 10614141000415 10614141000415 - item -"},
 		{"x", k(UPCES), "UPCE x - - item charset"},
+		{"0000000ʊ0", k(EAN8S), "EAN8 0000000ʊ0 - - item charset"}, // not cut within a character
 	})
 }
 

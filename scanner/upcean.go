@@ -32,7 +32,7 @@ func (d *decoder) split(main string) (n int, addOn string) {
 	if head, tail, ok := strings.Cut(main, " "); ok && gs1.IsAddOn(tail) {
 		return len(head), tail
 	}
-	if gs1.HasUPCE(main) {
+	if !gs1.IsDigits(main) || gs1.HasUPCE(main) {
 		return len(main), ""
 	}
 	for _, addOn := range d.addOnLengths() {
