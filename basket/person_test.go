@@ -71,6 +71,7 @@ func TestPersonNumberInElements(t *testing.T) {
 		{"EAN128", "", "8018061414199999999990", "", true}, // with a wrong check digit too
 		{"EAN128", gtin, "01" + gtin + "8018061414199999999997", "", true},
 		{"GS1QRCODE", "", "00106141412345678908" + "4301" + "JANE+DOE", "", true},
+		{"EAN128", "", "7253DOE", "", true}, // and without the number of whom
 		{"UNKNOWN", gtin, "01" + gtin + "21" + pan, "", false},
 		{"UNKNOWN", gtin, "01" + gtin + "91" + pan, "", true},
 		{"UNKNOWN", "", "8018061414199999999997", "", true},
