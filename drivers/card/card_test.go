@@ -343,6 +343,7 @@ func TestOpenErrors(t *testing.T) {
 		{Keyboard(), driver.Attributes{}, driver.Settings{"layout": "klingon"}, "layout"},
 		{Keyboard(), driver.Attributes{}, driver.Settings{"lrc": "perhaps"}, "lrc"},
 		{Keyboard(), driver.Attributes{}, driver.Settings{"gap": "soon"}, "gap"},
+		{Keyboard(), driver.Attributes{}, driver.Settings{"cipher": "des"}, "cipher"},
 		{Serial(), driver.Attributes{}, driver.Settings{"gap": "soon"}, "gap"},
 	} {
 		if _, err := c.d.Open(c.a, c.s, rules()); err == nil || !strings.Contains(err.Error(), c.want) {

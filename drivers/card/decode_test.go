@@ -101,6 +101,7 @@ func TestFits(t *testing.T) {
 		{[]string{"\x02", "\x1b", cardTwo}, true, false},
 		{[]string{frame + cardTwo}, false, true},
 		{[]string{frame[:1], frame[1:2], frame[2:] + cardTwo}, false, true},
+		{[]string{string(framed([]byte("\x00\x1b\x10\x08\x00%*41^^***?*;41=**?*")))}, false, true},
 		{[]string{"\x00\x00\x00"}, false, true},
 		{[]string{"036000291452\r"}, false, false},
 		{nil, false, false},

@@ -17,12 +17,10 @@ import (
 func IDTECH() driver.Driver {
 	return driver.Driver{
 		Name: "idtech-msr", Role: driver.MSR, Transports: []driver.Transport{driver.HIDRaw, driver.TTY},
-		Doc:  "ID TECH card readers (MiniMag, SecureMag, SREDKey, SecureKey) in HID mode (usage page FF00), and SecureMag on a serial port",
-		Mode: "HID, not keyboard emulation (product 2010, not 2030); setting 0x23 (USB HID format) is 0 or 1. An encrypting reader sends clear tracks at security level 1 only; setting 0x85 is 0 for the original format and 1 for the enhanced one",
-		Beep: "the reader, as its setting 0x11 (beep volume) says; the host cannot give it",
-		Settings: []driver.Setting{
-			{Key: "cipher", Values: "tdes, aes", Default: "tdes", Doc: "what a reader encrypts with that sends the original format, which does not tell"},
-		},
+		Doc:      "ID TECH card readers (MiniMag, SecureMag, SREDKey, SecureKey) in HID mode (usage page FF00), and SecureMag on a serial port",
+		Mode:     "HID, not keyboard emulation (product 2010, not 2030); setting 0x23 (USB HID format) is 0 or 1. An encrypting reader sends clear tracks at security level 1 only; setting 0x85 is 0 for the original format and 1 for the enhanced one",
+		Beep:     "the reader, as its setting 0x11 (beep volume) says; the host cannot give it",
+		Settings: []driver.Setting{cipherSetting()},
 		Claim: func(a driver.Attributes) bool {
 			l, err := idTechOf(a)
 			return a.Transport == driver.TTY || err == nil && (a.Vendor == idTech || l.output.Count > 0)
@@ -44,15 +42,27 @@ func fitsIDTECH(reads []driver.Read) bool {
 	return len(head) > 0 && head[0] < ' ' && (len(head) < 3 || head[2] < ' ')
 }
 
-func openIDTECH(a driver.Attributes, s driver.Settings, rules tid.Rules) (driver.Decoder, error) {
-	secure := secureMag{reader: msr.Reader{Rules: rules}}
-	switch strings.ToLower(s.Get("cipher")) {
+func cipherSetting() driver.Setting {
+	return driver.Setting{Key: "cipher", Values: "tdes, aes", Default: "tdes", Doc: "what an ID TECH reader encrypts with that sends the original format, which does not tell"}
+}
+
+// secureOf gives what makes readings of an ID TECH reader's card data.
+func secureOf(s driver.Settings, rules tid.Rules) (secureMag, error) {
+	m := secureMag{reader: msr.Reader{Rules: rules}, cipher: msr.TDES}
+	switch v := s.Get("cipher"); strings.ToLower(v) {
 	case "", "tdes":
-		secure.cipher = msr.TDES
 	case "aes":
-		secure.cipher = msr.AES
+		m.cipher = msr.AES
 	default:
-		return nil, driver.Bad("cipher", fmt.Errorf("%q is neither tdes nor aes", s.Get("cipher")))
+		return m, driver.Bad("cipher", fmt.Errorf("%q is neither tdes nor aes", v))
+	}
+	return m, nil
+}
+
+func openIDTECH(a driver.Attributes, s driver.Settings, rules tid.Rules) (driver.Decoder, error) {
+	secure, err := secureOf(s, rules)
+	if err != nil {
+		return nil, err
 	}
 	if a.Transport == driver.TTY {
 		return &secureLine{secure: secure, text: textReader{secure: secure}}, nil

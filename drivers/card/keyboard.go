@@ -30,6 +30,7 @@ func Keyboard() driver.Driver {
 		Settings: []driver.Setting{
 			{Key: "layout", Values: "us, uk, de, fr, es, it", Default: "us", Doc: "the keyboard layout that the reader types for"},
 			{Key: "lrc", Values: "true, false", Default: "false", Doc: "the reader sends the LRC behind each end sentinel"},
+			cipherSetting(),
 			{Key: "gap", Values: "time span", Default: "50ms", Doc: "silence after Enter that ends a swipe: readers may end each track with it"},
 		},
 		Claim: func(a driver.Attributes) bool {
@@ -53,10 +54,14 @@ func openKeyboard(_ driver.Attributes, s driver.Settings, rules tid.Rules) (driv
 	if err != nil {
 		return nil, err
 	}
+	secure, err := secureOf(s, rules)
+	if err != nil {
+		return nil, err
+	}
 	return &typedDecoder{
 		typist: keyboard.NewTypist(layout, nil),
 		framer: msr.Framer{Gap: gap, Silence: typingEnds},
-		text:   textReader{secure: secureMag{reader: msr.Reader{Rules: rules}, cipher: msr.TDES}, lrc: lrc},
+		text:   textReader{secure: secure, lrc: lrc},
 	}, nil
 }
 

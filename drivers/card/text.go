@@ -96,7 +96,7 @@ func secureAt(frame []byte) int {
 }
 
 // The parts of what MagneSafe V5 readers send as text, with "|" between them
-// (99875475, "Magnetic stripe card data (KB)"): masked tracks, then, in hex, the
+// (99875475, "Card data (KB)"): masked tracks, then, in hex, the
 // encryption status, tracks 1 to 3 and the MagnePrint with its status, then the
 // serial number of the reader, and again in hex the session id and the key
 // serial number, then what is not needed.
