@@ -17,41 +17,99 @@ import (
 // are there.
 func BenchmarkDecode(b *testing.B) {
 	for _, file := range []string{
-		"upca", "aim", "keypad-phone", "hidpos",
+		"upca", "aim", "preset-datalogic", "hidpos", "hidpos-honeywell", "ibm-handheld", "ibm-tabletop", "wedge", "wedge-alt",
+		"keypad-phone", "keypad-pinpad", "pad-phone",
 		"msr-bank", "hidmsr", "magtek", "magnesafe", "idtech", "securemag-enhanced", "securemag-serial", "keyboard-msr", "keyboard-magnesafe",
 	} {
-		rec := recordings(b)["testdata/"+file+".rec"]
-		d, err := Find(driverOf(b, rec))
-		if err != nil {
-			b.Fatal(err)
-		}
-		dec, err := d.Open(attributesOf(rec), driver.Settings(rec.Settings).Known(d), rules())
-		if err != nil {
-			b.Fatal(err)
-		}
-		longest := 0
-		for i, e := range rec.Entries {
-			if rec.Transport == recording.Evdev {
-				rec.Entries[i].Data = e.Event.Append(nil)
-			}
-			longest = max(longest, len(rec.Entries[i].Data))
-		}
-		buf := make([]byte, longest) // decoders clear what they read
+		again := loop(b, file)
 		b.Run(file, func(b *testing.B) {
 			b.ReportAllocs()
 			readings := 0
-			count := func(driver.Reading) { readings++ }
-			began := origin()
 			for b.Loop() {
-				for _, e := range rec.Entries {
-					n := copy(buf, e.Data)
-					driver.Feed(dec, driver.Read{At: began.Add(e.At), Data: buf[:n]}, count)
-				}
-				began = began.Add(time.Hour)
+				readings += again()
 			}
 			b.ReportMetric(float64(readings)/float64(b.N), "readings/op")
 			b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(readings), "ns/reading")
 		})
+	}
+}
+
+// loop gives the function that plays a recording to its decoder once more, and
+// tells how many readings came of it.
+func loop(tb testing.TB, file string) func() int {
+	rec := recordings(tb)["testdata/"+file+".rec"]
+	d, err := Find(driverOf(tb, rec))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dec, err := d.Open(attributesOf(rec), driver.Settings(rec.Settings).Known(d), rules())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	reads := readsOf(rec)
+	longest := 0
+	for _, r := range reads {
+		longest = max(longest, len(r.Data))
+	}
+	buf := make([]byte, longest) // decoders clear what they read
+	readings, passed := 0, time.Duration(0)
+	count := func(driver.Reading) { readings++ }
+	return func() int {
+		readings = 0
+		for _, r := range reads {
+			n := copy(buf, r.Data)
+			driver.Feed(dec, driver.Read{At: r.At.Add(passed), Data: buf[:n]}, count)
+		}
+		passed += time.Minute
+		return readings
+	}
+}
+
+// A scan takes two allocations, whatever the driver; what is no scan, none.
+func TestAllocations(t *testing.T) {
+	for file, most := range map[string]float64{
+		"upca": 2, "aim": 2, "crlf": 2, "datalogic": 2, "hidpos": 2, "hidpos-honeywell": 2, "hidpos-long": 2, "hidpos-joined": 2, "hidpos-menu": 2,
+		"ibm-handheld": 2, "ibm-tabletop": 2, "wedge": 2, "wedge-de": 2, "wedge-alt": 2, "wedge-gap": 2,
+	} {
+		again := loop(t, file)
+		again() // which the next one ends
+		readings := again()
+		if got := testing.AllocsPerRun(10, func() { again() }) / float64(readings); got > most {
+			t.Errorf("%s: %g allocations a reading", file, got)
+		}
+	}
+}
+
+// Reads of which nothing comes, and those of no bytes, cost no memory.
+func TestIdleAllocatesNothing(t *testing.T) {
+	read := map[driver.Transport][]byte{
+		driver.TTY: {'1'}, driver.HIDRaw: {9, 4, 0x10, 3, 0}, driver.USBFS: {4, 0x10, 3, 0}, driver.Evdev: recording.Event{Type: 1, Code: 2, Value: 1}.Append(nil),
+	}
+	for _, file := range []string{"upca", "ncr-bcc", "hidpos-honeywell", "ibm-usbfs", "wedge", "keypad-phone", "keypad-pinpad", "pad-phone"} {
+		rec := recordings(t)["testdata/"+file+".rec"]
+		d, err := Find(driverOf(t, rec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec, err := d.Open(attributesOf(rec), driver.Settings(rec.Settings).Known(d), rules())
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, n := origin(), 0
+		data := bytes.Clone(read[driver.Transport(rec.Transport)])
+		ignore := func(driver.Reading) { n++ }
+		feed := func() {
+			now = now.Add(time.Millisecond)
+			driver.Feed(dec, driver.Read{At: now}, ignore)
+			driver.Feed(dec, driver.Read{At: now, Data: data}, ignore)
+			if talker, ok := dec.(driver.Talker); ok {
+				talker.Commands()
+			}
+		}
+		feed()
+		if got := testing.AllocsPerRun(10, feed); got > 0 || n > 0 {
+			t.Errorf("%s: %g allocations, %d readings", file, got, n)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"posd/drivers/driver"
 	"posd/drivers/recording"
@@ -233,32 +234,25 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// FuzzReplay feeds bytes in pieces to every driver: no crash, and what is read
-// byte by byte is the same.
+// FuzzReplay feeds bytes in pieces, some time apart, to every driver on every
+// transport: no crash, and nothing but events and commands comes of it.
 func FuzzReplay(f *testing.F) {
 	for _, rec := range recordings(f) {
 		var all []byte
-		for _, e := range rec.Entries {
-			if all = append(all, e.Data...); rec.Transport == recording.Evdev {
-				all = e.Event.Append(all)
-			}
+		for _, r := range readsOf(rec) {
+			all = append(all, r.Data...)
 		}
 		f.Add(all[:min(len(all), 2048)], uint8(8), rec.Descriptor)
+		f.Add(all[:min(len(all), 2048)], uint8(64), rec.Descriptor)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, chunk uint8, descriptor []byte) {
 		if len(data) == 0 {
 			return
 		}
-		for _, transport := range []driver.Transport{driver.TTY, driver.HIDRaw, driver.Evdev} {
-			rec := recording.Recording{Transport: string(transport), Descriptor: descriptor, Settings: map[string]string{}}
-			for piece := range slices.Chunk(data, max(1, int(chunk))) {
-				rec.Entries = append(rec.Entries, recording.Entry{Data: piece})
-			}
-			if transport == driver.Evdev {
-				rec.Entries = nil
-				for e := range recording.Events(data) {
-					rec.Entries = append(rec.Entries, recording.Entry{Event: e})
-				}
+		for _, transport := range []driver.Transport{driver.TTY, driver.HIDRaw, driver.Evdev, driver.USBFS} {
+			rec := recording.Recording{Transport: string(transport), Settings: map[string]string{}, Entries: pieces(transport, data, chunk)}
+			if transport == driver.HIDRaw {
+				rec.Descriptor = descriptor
 			}
 			for _, d := range Table() {
 				if !d.Reads(transport) {
@@ -270,10 +264,31 @@ func FuzzReplay(f *testing.F) {
 				}
 				for _, e := range o.Events {
 					if !slices.Contains([]driver.Type{driver.Scan, driver.Swipe, driver.Encrypted, driver.Key, driver.Error}, e.Type) {
-						t.Fatalf("%+v is no event", e)
+						t.Fatalf("%s: %+v is no event", d.Name, e)
+					}
+				}
+				for _, c := range o.Commands {
+					if len(c.Data) == 0 {
+						t.Fatalf("%s says nothing: %+v", d.Name, c)
 					}
 				}
 			}
 		}
 	})
+}
+
+// pieces cuts bytes into reads, as many milliseconds apart as each is long.
+func pieces(transport driver.Transport, data []byte, chunk uint8) (all []recording.Entry) {
+	size := max(1, int(chunk))
+	after := func(n int) time.Duration { return time.Duration(n*size) * time.Millisecond }
+	if transport == driver.Evdev {
+		for e := range recording.Events(data) {
+			all = append(all, recording.Entry{At: after(len(all)), Event: e})
+		}
+		return all
+	}
+	for piece := range slices.Chunk(data, size) {
+		all = append(all, recording.Entry{At: after(len(all)), Data: piece})
+	}
+	return all
 }
