@@ -219,7 +219,7 @@ func TestSettingsAreSpelledEitherWay(t *testing.T) {
 func TestTable(t *testing.T) {
 	names := map[string]bool{}
 	for _, d := range Table() {
-		if names[d.Name] || d.Doc == "" || !slices.Contains(driver.Roles(), d.Role) || d.Claim == nil || d.Open == nil {
+		if names[d.Name] || d.Doc == "" || d.Mode == "" || d.Beep == "" || !slices.Contains(driver.Roles(), d.Role) || d.Claim == nil || d.Open == nil {
 			t.Errorf("row %q is not complete, or comes twice", d.Name)
 		}
 		names[d.Name] = true

@@ -16,8 +16,8 @@ func IBM() driver.Driver {
 	return driver.Driver{
 		Name: "ibm-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.HIDRaw, driver.USBFS},
 		Doc: "bar code scanners with the USB interface of IBM SurePOS (usage page FF45), hand-held and tabletop, which Datalogic calls USB-OEM",
-		Mode: "Scan the programming code of the USB interface that the scanner's manual calls IBM or OEM: Honeywell \"USB SurePOS Handheld\" (TERMID128) or \"Tabletop\" (TERMID129), " +
-			"Zebra \"IBM Hand-held USB\" or \"IBM Table-top USB\", Datalogic \"USB-OEM\". The scanner is silent until posd has enabled it.",
+		Mode: "scan the programming code of the USB interface that the scanner's manual calls IBM or OEM: Honeywell \"USB SurePOS Handheld\" (TERMID128) or \"Tabletop\" (TERMID129), " +
+			"Zebra \"IBM Hand-held USB\" or \"IBM Table-top USB\", Datalogic \"USB-OEM\". The scanner is silent until posd has enabled it",
 		Beep: "the scanner, as it is set; beep = \"scanner\" and \"off\" switch its good-read beep on and off, and with beep = \"host\" scanners of Datalogic beep when the host has kept the label (direct I/O)",
 		Settings: []driver.Setting{
 			{Key: "beep", Values: "scanner, off, host", Doc: "who gives the signal of a good read; if it is not set, the scanner's own setting stands"},

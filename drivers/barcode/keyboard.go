@@ -26,8 +26,8 @@ func Keyboard() driver.Driver {
 	return driver.Driver{
 		Name: "keyboard-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.Evdev},
 		Doc: "bar code scanners that play a keyboard (keyboard wedges)",
-		Mode: "Keyboard emulation, in which most scanners come: set the scanner's keyboard country to the layout that is set here, and Enter or Tab as its suffix. " +
-			"Control characters such as GS: Ctrl with a key, or Alt with digits, are understood; where the scanner sends function keys for them, function_keys tells which.",
+		Mode: "keyboard emulation, in which most scanners come: set the scanner's keyboard country to the layout that is set here, and Enter or Tab as its suffix. " +
+			"Control characters such as GS: Ctrl with a key, or Alt with digits, are understood; where the scanner sends function keys for them, function_keys tells which",
 		Beep: "the scanner; the host cannot give it",
 		Settings: append([]driver.Setting{
 			{Key: "layout", Values: layouts(), Default: "us", Doc: "the keyboard layout that the scanner types for"},

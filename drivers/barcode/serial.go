@@ -18,8 +18,8 @@ func Serial() driver.Driver {
 	return driver.Driver{
 		Name: "serial-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.TTY},
 		Doc: "bar code scanners on a serial port, USB-COM or CDC-ACM",
-		Mode: "Scan the programming code of the interface that the scanner's manual calls RS-232, USB serial or USB-COM (Honeywell TERMID130; Zebra \"Simple COM port emulation\" or CDC; " +
-			"Datalogic \"USB-COM-STD\"), and set the line here as it is set there.",
+		Mode: "scan the programming code of the interface that the scanner's manual calls RS-232, USB serial or USB-COM (Honeywell TERMID130; Zebra \"Simple COM port emulation\" or CDC; " +
+			"Datalogic \"USB-COM-STD\"), and set the line here as it is set there",
 		Beep: "the scanner; the host with ack and nak, where the scanner waits for its answer (NCR: interface control ACK/NAK, where a NAK has the label sent again)",
 		Settings: slices.Concat([]driver.Setting{
 			{Key: "preset", Values: "ncr, datalogic, honeywell, zebra", Doc: "what a make's scanners send unless they are told otherwise, in a word: " + presetsDoc() + "; settings that are given win"},

@@ -15,7 +15,7 @@ func Keyboard() driver.Driver {
 	return driver.Driver{
 		Name: "keyboard-keypad", Role: driver.Keypad, Transports: []driver.Transport{driver.Evdev},
 		Doc:  "numeric keypads of USB or PS/2 that are keyboards to the computer",
-		Mode: "They have none to be put into. The digits count whether Num Lock is on or off; Enter ends a number, Esc clears it, Backspace takes its last digit back.",
+		Mode: "as it comes: the digits count whether Num Lock is on or off; Enter ends a number, Esc clears it, Backspace takes its last digit back",
 		Beep: "none",
 		Settings: append(keySettings(),
 			driver.Setting{Key: "layout", Values: layouts(), Default: "us", Doc: "the keyboard layout of a keypad that has keys of other kinds"},

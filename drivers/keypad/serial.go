@@ -13,8 +13,8 @@ func Serial() driver.Driver {
 	return driver.Driver{
 		Name: "serial-keypad", Role: driver.Keypad, Transports: []driver.Transport{driver.TTY},
 		Doc: "keypads on a serial port, one ASCII character a key, and pin pads that send digits between STX and ETX",
-		Mode: "Most send keys as they come. Pin pads of the make HCC960 and its like are told to by start = \"1B4D\" (ESC M; clear_key = 0x08 is their Clear), " +
-			"or to send an entry between STX and ETX by start = \"1B49\" (ESC I) and frame = \"stx\".",
+		Mode: "as it comes: most send keys one by one. Pin pads such as HCC960 are told to by start = \"1B4D\" (ESC M; clear_key = 0x08 is their Clear), " +
+			"or to send an entry between STX and ETX by start = \"1B49\" (ESC I) and frame = \"stx\"",
 		Beep: "none",
 		Settings: append(keySettings(),
 			driver.Setting{Key: "enter_key", Values: "as close_key", Default: "CR or LF", Doc: "what Enter sends"},
