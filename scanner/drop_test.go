@@ -33,4 +33,11 @@ func TestDrop(t *testing.T) {
 	if frames := f.Push([]byte("96385074\r"), now); len(frames) != 1 || frames[0].Problem != nil {
 		t.Errorf("behind a licence: %+v", frames)
 	}
+	// The LF of a CR LF is still its second half.
+	f = NewFramer(Framing{Terminator: CR})
+	f.Push([]byte("96385074\r"), now)
+	f.Drop()
+	if frames := f.Push([]byte("\n5901234123457\r"), now); len(frames) != 1 || string(frames[0].Data) != "5901234123457" {
+		t.Errorf("between CR and LF: %+v", frames)
+	}
 }
