@@ -151,7 +151,10 @@ func (s slot) preference(n hotplug.Node) int {
 	if (a.Transport == driver.USBFS) != (s.cfg.Transport == driver.USBFS) || s.adopted && RoleOf(n) != s.cfg.Role {
 		return -1
 	}
-	return slices.IndexFunc(s.cfg.drivers, func(d driver.Driver) bool { return d.Reads(a.Transport) && d.Claim(a) })
+	return slices.IndexFunc(s.cfg.drivers, func(d driver.Driver) bool {
+		// What a USB device is, its interfaces tell when it is opened.
+		return d.Reads(a.Transport) && (a.Transport == driver.USBFS || d.Claim(a))
+	})
 }
 
 // ambiguous says that several devices are what the configuration names.

@@ -50,6 +50,8 @@ func (c DeviceConfig) resolve(rules tid.Rules) (resolved, error) {
 		return r, fmt.Errorf("device %q: port is missing, or id", c.Name)
 	case c.Port != "" && !c.ID.IsZero():
 		return r, fmt.Errorf("device %q: it has a port and an id: one must tell which it is", c.Name)
+	case c.Port != "" && c.Transport != "":
+		return r, fmt.Errorf("device %q: transport is for devices that are found by their id", c.Name)
 	}
 	err := r.understand(rules)
 	if err != nil {

@@ -46,7 +46,7 @@ type device struct {
 // environment is what all devices share.
 type environment struct {
 	Config
-	open func(path string, c resolved) (port, driver.Attributes, error)
+	open func(t target, c resolved) (port, driver.Attributes, error)
 }
 
 // target is what a device is to be read from.
@@ -164,7 +164,7 @@ func (d *device) read(ctx context.Context, t target) error {
 	d.session = cancel
 	d.mu.Unlock()
 	defer d.endSession()
-	p, attributes, err := d.env.open(t.path, d.cfg)
+	p, attributes, err := d.env.open(t, d.cfg)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func TestHIDRaw(t *testing.T) {
 
 	readings := make(chan driver.Reading, 16)
 	m := newManager(t, func(r driver.Reading) bool { readings <- r; return true }, DeviceConfig{Name: "front", Role: driver.Scanner, Port: path})
-	m.env.open = opener(sysfs)
+	m.env.open = opener(sysfs, nil)
 	l := run(t, m, readings)
 	l.reaches(node.Reading)
 
@@ -86,7 +86,7 @@ func TestHIDRawThatIsNoScanner(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newManager(t, nil, DeviceConfig{Name: "front", Role: driver.Scanner, Port: path})
-	m.env.open = opener(sysfs)
+	m.env.open = opener(sysfs, nil)
 	l := run(t, m, nil)
 	eventually(t, "no descriptor", func() bool { return strings.Contains(l.Status()[0].Reason, "no hidraw node") })
 	writeSysfs(t, sysfs, "hidraw4", []byte{0x05, 0x01, 0x09, 0x06, 0xa1, 0x01, 0xc0})

@@ -42,6 +42,9 @@ type Config struct {
 	// is kept.
 	Statistics string
 	Sysfs      string // where sysfs is mounted; /sys if empty
+	// USBReader is the command that reads a USB device past its kernel driver
+	// (package usbfs); this program's usb-read if empty.
+	USBReader []string
 	// Watch tells which nodes there are, as hotplug.Watch does, which is what
 	// nil stands for.
 	Watch func(ctx context.Context, sysfs string, change func(hotplug.Change)) error
@@ -76,11 +79,14 @@ func New(c Config) (*Manager, error) {
 	if c.Sysfs == "" {
 		c.Sysfs = "/sys"
 	}
+	if c.USBReader == nil {
+		c.USBReader = []string{"/proc/self/exe", "usb-read"}
+	}
 	if c.Watch == nil {
 		c.Watch = hotplug.Watch
 	}
 	m := &Manager{
-		env: &environment{Config: c, open: opener(c.Sysfs)}, settled: make(chan struct{}),
+		env: &environment{Config: c, open: opener(c.Sysfs, c.USBReader)}, settled: make(chan struct{}),
 		nodes: map[string]hotplug.Node{}, stats: loadStatistics(c.Statistics, c.Log),
 	}
 	return m, m.configure()

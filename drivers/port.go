@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"posd/drivers/hotplug"
 	"posd/drivers/node"
 	"posd/drivers/tty"
+	"posd/drivers/usbfs"
 )
 
 // port is an open device node. One goroutine reads it; Wake may be called by
@@ -25,28 +27,49 @@ type port interface {
 // featurer is a port that takes feature reports.
 type featurer interface{ SendFeature(p []byte) error }
 
-// opener opens nodes. sysfs is where the kernel tells of them.
-func opener(sysfs string) func(string, resolved) (port, driver.Attributes, error) {
-	return func(path string, c resolved) (port, driver.Attributes, error) {
-		real, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			return nil, driver.Attributes{}, node.Fail(path, err)
+// opener opens what devices are read from. sysfs is where the kernel tells of
+// nodes, usbReader the command that reads USB devices.
+func opener(sysfs string, usbReader []string) func(target, resolved) (port, driver.Attributes, error) {
+	return func(t target, c resolved) (port, driver.Attributes, error) {
+		if c.Transport == driver.USBFS {
+			return openUSB(sysfs, usbReader, t.node, c)
 		}
-		t := transportOf(real)
-		a, known := look(sysfs, t, filepath.Base(real))
+		real, err := filepath.EvalSymlinks(t.path)
+		if err != nil {
+			return nil, driver.Attributes{}, node.Fail(t.path, err)
+		}
+		transport := transportOf(real)
+		a, known := look(sysfs, transport, filepath.Base(real))
 		var p port
-		switch t {
+		switch transport {
 		case driver.HIDRaw:
 			if !known {
-				return nil, a, &node.Error{State: node.Failed, Reason: path + " is no hidraw node", Remedy: "name a hidraw node as port, or another driver"}
+				return nil, a, &node.Error{State: node.Failed, Reason: t.path + " is no hidraw node", Remedy: "name a hidraw node as port, or another driver"}
 			}
-			p, err = hidraw.Open(path)
+			p, err = hidraw.Open(t.path)
 		case driver.Evdev:
-			p, err = evdev.Open(path)
+			p, err = evdev.Open(t.path)
 		default:
-			p, err = tty.Open(path, c.line)
+			p, err = tty.Open(t.path, c.line)
 		}
 		return p, a, err
+	}
+}
+
+// openUSB opens the first interface of a USB device that a driver can read.
+func openUSB(sysfs string, reader []string, n hotplug.Node, c resolved) (port, driver.Attributes, error) {
+	a := attributesAt(n)
+	for _, i := range usbfs.Interfaces(sysfs, n.SysPath) {
+		a.Descriptor = i.Descriptor
+		if _, err := c.choose(a); err != nil {
+			continue
+		}
+		p, err := usbfs.Open(reader, n.Path, sysfs, n.SysPath, i.Number)
+		return p, a, err
+	}
+	return nil, a, &node.Error{
+		State: node.Failed, Reason: fmt.Sprintf("no driver for role %s can read an interface of %s past its kernel driver", c.Role, n.Path),
+		Remedy: "name a driver that reads usbfs (posd decode --list), or take transport out of its [[device]]",
 	}
 }
 

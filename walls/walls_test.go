@@ -59,6 +59,15 @@ func TestWalls(t *testing.T) {
 		{"posd/cmd/posmaind", "posd/tid", "the shop's computer must not be able to hold a card number"},
 		{"posd/drivers", "posd/lane", "data runs one way: a device never waits for the loop"},
 		{"posd/drivers", "posd/sim", "the daemon does not know that a device is simulated"},
+		{"posd/drivers/driver", "posd/drivers/node", "a driver is data and pure functions: it opens nothing"},
+		{"posd/drivers/barcode", "posd/drivers/node", "a driver is data and pure functions: it opens nothing"},
+		{"posd/drivers/card", "posd/drivers/node", "a driver is data and pure functions: it opens nothing"},
+		{"posd/drivers/keypad", "posd/drivers/node", "a driver is data and pure functions: it opens nothing"},
+		{"posd/drivers/keyboard", "posd/drivers/node", "what keys mean is told without a keyboard"},
+		{"posd/drivers/barcode", "posd/drivers/hotplug", "a driver is told of a device, and looks for none"},
+		{"posd/drivers/hotplug", "posd/drivers/driver", "finding devices needs no knowledge of what they are"},
+		{"posd/technician", "posd/lane", "a technician's tools work without a lane"},
+		{"posd/lane/api", "posd/drivers", "the API tells of devices, and knows none"},
 		{"posd/scanner", "posd/tid", "decoding a label needs no secret"},
 		{"posd/cmd/posd", "posd/docs/api", "checking against the API documents is for tests"},
 		{"posd/cmd/centrald", "posd/docs/api", "checking against the API documents is for tests"},
@@ -104,7 +113,7 @@ func TestLeavesStandAlone(t *testing.T) {
 }
 
 func TestCgoOnlyWhereItMustBe(t *testing.T) {
-	const sqlite = "github.com/mattn/go-sqlite3"
+	const sqlite, usb = "github.com/mattn/go-sqlite3", "github.com/karalabe/usb"
 	pkgs := list(t)
 	for path, p := range pkgs {
 		if !ours(path) {
@@ -112,6 +121,9 @@ func TestCgoOnlyWhereItMustBe(t *testing.T) {
 		}
 		if len(p.CgoFiles) > 0 {
 			t.Errorf("%s uses cgo: device code must build without a C compiler", path)
+		}
+		if slices.Contains(p.Deps, usb) && path != "posd/drivers/usbfs/reader" && path != "posd/cmd/posd" {
+			t.Errorf("%s reaches karalabe/usb past posd/drivers/usbfs/reader: its Close is not safe, so that it runs in a process of its own", path)
 		}
 		if slices.Contains(p.Deps, sqlite) && !slices.Contains(p.Deps, "posd/sqlitedb") && path != "posd/sqlitedb" {
 			t.Errorf("%s reaches SQLite past posd/sqlitedb: pragmas, migrations and the one writer are made once, there", path)

@@ -71,7 +71,7 @@ func examine(ctx context.Context, client *api.Client, config, who string) ([]tec
 		return nil, err
 	}
 	d := technician.Doctor{
-		Root: "/", User: reader(who), Rules: hardware.Rules(), Nodes: nodes,
+		Root: "/", User: whoReads(who), Rules: hardware.Rules(), Nodes: nodes,
 		Relevant: func(n hotplug.Node) bool { return drivers.RoleOf(n) != "" },
 	}
 	c, err := loadConfig(config)
@@ -92,9 +92,9 @@ func examine(ctx context.Context, client *api.Client, config, who string) ([]tec
 	return append(running{client}.findings(ctx), findings...), nil
 }
 
-// reader is whom the devices are to be read by: the daemon's user where there is
+// whoReads is whom the devices are to be read by: the daemon's user where there is
 // one, and else who asks.
-func reader(who string) string {
+func whoReads(who string) string {
 	if who != "" {
 		return who
 	}

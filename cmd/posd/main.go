@@ -39,7 +39,7 @@ computer. No card number is kept, logged or sent in the clear.`,
 	cmd.AddCommand(
 		runCommand(env), configCommand(), enrollCommand(env),
 		statusCommand(env), devicesCommand(env), basketCommand(), outboxCommand(), traceCommand(), monitorCommand(env),
-		explainCommand(), newDecodeCommand(env), newSimulateCommand(env), udevCommand(),
+		explainCommand(), newDecodeCommand(env), newSimulateCommand(env), udevCommand(), usbReadCommand(),
 		identifyCommand(env), checkCommand(env), recordCommand(env), replayCommand(env), doctorCommand(env), bundleCommand(env),
 	)
 	return cmd

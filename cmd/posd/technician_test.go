@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type shopFloor struct {
 	sim    *sim.Sim
 	config string
 	client *api.Client
+	stop   func() // stops posd
 }
 
 // newShopFloor plays devices; run says whether posd runs.
@@ -63,12 +65,13 @@ func (f *shopFloor) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, c, slog.New(slog.DiscardHandler)) }()
-	f.Cleanup(func() {
+	f.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			f.Error(err)
 		}
 	})
+	f.Cleanup(f.stop)
 	for end := time.Now().Add(20 * time.Second); ; {
 		devices, err := f.client.Devices(f.Context())
 		if err == nil && len(devices) == 3 && devices[0].State == api.Reading && devices[2].State == api.Reading {
@@ -155,6 +158,37 @@ func TestIdentify(t *testing.T) {
 				t.Errorf("what a technician scanned is in a basket: %v", err)
 			}
 		})
+	}
+}
+
+// lastText is a writer that keeps what was written last.
+type lastText struct{ written chan string }
+
+func (l lastText) Write(p []byte) (int, error) {
+	l.written <- string(p)
+	return len(p), nil
+}
+
+// Watching goes on over an unplugged device and a posd that stops.
+func TestWatchDevices(t *testing.T) {
+	f := newShopFloor(t, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	l, done := lastText{make(chan string)}, make(chan error, 1)
+	go func() { done <- watchDevices(ctx, f.client, l, cli.Palette{}, false) }()
+	if first := <-l.written; !strings.Contains(first, "front") || strings.Contains(first, "missing") {
+		t.Errorf("first:\n%s", first)
+	}
+	f.do("unplug scanner")
+	if second := <-l.written; !strings.Contains(second, "missing") {
+		t.Errorf("second:\n%s", second)
+	}
+	f.stop()
+	if third := <-l.written; !strings.Contains(third, "posd does not run") {
+		t.Errorf("third:\n%s", third)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

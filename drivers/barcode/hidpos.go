@@ -15,8 +15,8 @@ import (
 // HIDPOS reads scanners in HID POS mode.
 func HIDPOS() driver.Driver {
 	return driver.Driver{
-		Name: "hid-pos-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.HIDRaw},
-		Doc:  "bar code scanners in HID POS mode (usage page 8C), on hidraw",
+		Name: "hid-pos-scanner", Role: driver.Scanner, Transports: []driver.Transport{driver.HIDRaw, driver.USBFS},
+		Doc:  "bar code scanners in HID POS mode (usage page 8C)",
 		Mode: "scan the programming code of the USB interface that the scanner's manual calls HID POS or USB HID Bar Code Scanner (Honeywell TERMID131)",
 		Beep: "the scanner; the host with beep = \"host\", where the report descriptor has the beeper (usages 8C:85 and 86: Honeywell): switch the scanner's own good-read beep off then",
 		Settings: []driver.Setting{

@@ -32,7 +32,7 @@ func HIDMSR() driver.Driver {
 		return err == nil
 	}
 	return driver.Driver{
-		Name: "hid-msr", Role: driver.MSR, Transports: []driver.Transport{driver.HIDRaw},
+		Name: "hid-msr", Role: driver.MSR, Transports: []driver.Transport{driver.HIDRaw, driver.USBFS},
 		Doc:   "card readers in HID MSR mode (usage page 8E)",
 		Mode:  "the maker's tool calls it HID MSR or OPOS HID; few readers have it, most of them built into keyboards and terminals",
 		Beep:  "the reader: usage page 8E has no signal that the host could give",

@@ -12,7 +12,7 @@ import (
 // (SureSwipe), and those that can encrypt (MagneSafe V5).
 func MagTek() driver.Driver {
 	return driver.Driver{
-		Name: "magtek-msr", Role: driver.MSR, Transports: []driver.Transport{driver.HIDRaw},
+		Name: "magtek-msr", Role: driver.MSR, Transports: []driver.Transport{driver.HIDRaw, driver.USBFS},
 		Doc:  "MagTek card readers in HID mode (SureSwipe, MagneSafe V5, Dynamag), and others with their reports (usage page FF00)",
 		Mode: "property 0x10 (interface type) is 0, HID, and not 1, keyboard emulation: MagTek's configuration tools set it. A MagneSafe reader sends clear tracks at security level 2 only",
 		Beep: "the reader: its light shows a good read, and the host cannot change that",
