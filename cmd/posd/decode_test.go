@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"posd/cli"
+	"posd/drivers/driver"
+	"posd/technician"
 )
 
 // invoke runs posd in process.
@@ -100,11 +102,11 @@ func TestDecodeGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if filepath.Base(file) == "card.rec" {
+		if name := filepath.Base(file); name == "card.rec" || name == "wedge-card.rec" {
 			continue // auto takes it for the card reader that it is
 		}
 		out, errs, status := invoke(t, "", "decode", "auto", file)
-		if out != string(want) {
+		if out != redacted(t, want) {
 			t.Errorf("%s: status %d\n%s%s", file, status, out, errs)
 		}
 		failed := strings.Contains(out, `"type":"error"`)
@@ -117,6 +119,23 @@ func TestDecodeGolden(t *testing.T) {
 			}
 		}
 	}
+}
+
+// redacted gives events as the command prints them: of a label that could be a
+// person's number, the last four digits.
+func redacted(t *testing.T, events []byte) string {
+	t.Helper()
+	var out strings.Builder
+	for line := range bytes.Lines(events) {
+		var e driver.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatal(err)
+		}
+		if err := cli.PrintJSONLine(&out, technician.Redact(e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
 }
 
 func TestExplainShowsNoCardNumber(t *testing.T) {
