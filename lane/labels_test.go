@@ -239,3 +239,18 @@ func TestBadLabelsSayWhere(t *testing.T) {
 		}
 	})
 }
+
+// TestLongLabels: what the POS main computer would not take is refused here, not
+// there.
+func TestLongLabels(t *testing.T) {
+	atLane(t, Config{}, func(t *testing.T, w *world) {
+		for n, want := range map[int]bool{basket.MaxText - 3: true, basket.MaxText - 2: false, basket.MaxText + 1: false} {
+			if w.read("]Q1"+strings.Repeat("x", n)) != want {
+				t.Errorf("a label of %d bytes behind its identifier: taken is %v", n, !want)
+			}
+		}
+		if b := closeBasket(t, w); len(b.Lines) != 1 || b.Validate() != nil {
+			t.Errorf("%d lines, %v", len(b.Lines), b.Validate())
+		}
+	})
+}

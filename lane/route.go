@@ -30,7 +30,7 @@ func (l *Lane) route(s scanner.Scan) route {
 	switch {
 	case s.Label == "":
 		return route{err: refused("unreadable", "the label could not be read: "+reason(s))}
-	case len(s.Label) > basket.MaxText:
+	case len(s.Label) > basket.MaxText || len(s.Data) > basket.MaxText:
 		return route{err: refused("too-long", "the label is too long to be kept")}
 	case slices.Contains(l.cfg.CloseLabels, s.Label):
 		return route{close: true}
