@@ -250,8 +250,9 @@ func FuzzReplay(f *testing.F) {
 			return
 		}
 		for _, transport := range []driver.Transport{driver.TTY, driver.HIDRaw, driver.Evdev, driver.USBFS} {
+			described := transport == driver.HIDRaw || transport == driver.USBFS
 			rec := recording.Recording{Transport: string(transport), Settings: map[string]string{}, Entries: pieces(transport, data, chunk)}
-			if transport == driver.HIDRaw {
+			if described {
 				rec.Descriptor = descriptor
 			}
 			for _, d := range Table() {
@@ -259,7 +260,7 @@ func FuzzReplay(f *testing.F) {
 					continue
 				}
 				o, err := Replay(rec, d.Name)
-				if err != nil && transport != driver.HIDRaw {
+				if err != nil && !described {
 					t.Fatal(err)
 				}
 				for _, e := range o.Events {

@@ -46,6 +46,9 @@ const (
 	ibmCommand = 11
 )
 
+// ibmHead is the length of a report's head: its length and three status bytes.
+const ibmHead = 4
+
 const vendorDatalogic = 0x05f9
 
 // ibmReports is where reports are.
@@ -72,7 +75,7 @@ func ibmLayout(a driver.Attributes) (ibmReports, error) {
 	l.numbered = d.Numbered
 	found := false
 	for _, f := range d.Fields {
-		if f.Size != 8 || f.Constant || f.Count < 4 || len(f.Collections) == 0 || f.Collections[0] != usageHandheld && f.Collections[0] != usageTabletop {
+		if f.Size != 8 || f.Offset%8 != 0 || f.Constant || f.Count < ibmHead || len(f.Collections) == 0 || f.Collections[0] != usageHandheld && f.Collections[0] != usageTabletop {
 			continue
 		}
 		switch {
@@ -207,9 +210,6 @@ func (d *ibmDecoder) tell(c string) {
 	}
 }
 
-// ibmHead is the length of a report's head: its length and three status bytes.
-const ibmHead = 4
-
 func (d *ibmDecoder) Decode(r driver.Read, emit driver.Emit) {
 	data := r.Data
 	if d.numbered {
@@ -233,9 +233,10 @@ func (d *ibmDecoder) Decode(r driver.Read, emit driver.Emit) {
 	if len(body) == 0 {
 		d.attend(status, r.At, emit)
 	}
-	switch wrong := d.complain(status, len(body) > 0, r.At, emit); {
+	d.complain(status, len(body) > 0, r.At, emit)
+	switch {
 	case len(body) == 0:
-	case wrong:
+	case status&ibmSpoils != 0:
 		d.parts.spoil()
 	default:
 		d.part(body, r.At, emit)

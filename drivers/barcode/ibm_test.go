@@ -31,6 +31,7 @@ func TestIBMClaims(t *testing.T) {
 		"a scale":  {Transport: driver.HIDRaw, Descriptor: []byte{0x06, 0x45, 0xff, 0x0a, 0x00, 0x6e, 0xa1, 0x01, 0x75, 0x08, 0x95, 0x40, 0x81, 0x02, 0xc0}},
 		"flash":    {Transport: driver.HIDRaw, Descriptor: []byte{0x06, 0x45, 0xff, 0x0a, 0x00, 0xa0, 0xa1, 0x01, 0x75, 0x08, 0x95, 0x02, 0x81, 0x02, 0xc0}},
 		"no input": {Transport: driver.USBFS, Descriptor: []byte{0x06, 0x45, 0xff, 0x0a, 0x00, 0x4b, 0xa1, 0x01, 0x75, 0x08, 0x95, 0x40, 0x91, 0x02, 0xc0}},
+		"in bits":  {Transport: driver.HIDRaw, Descriptor: []byte{0x06, 0x45, 0xff, 0x0a, 0x00, 0x4b, 0xa1, 0x01, 0x75, 0x03, 0x95, 0x01, 0x81, 0x02, 0x75, 0x08, 0x95, 0x40, 0x81, 0x02, 0xc0}},
 		"HID POS":  attributes(record(t, "hidpos")),
 	} {
 		if d.Claim(a) || d.Adopt(a) {
@@ -230,6 +231,47 @@ func TestIBMDeadlines(t *testing.T) {
 	driver.Feed(dec, driver.Read{At: at(105.5)}, got.emit)
 	if s := got.codes(); s != "incomplete" || !dec.Deadline().Equal(at(114)) {
 		t.Errorf("got %q, %v", s, dec.Deadline())
+	}
+}
+
+// Of a label that was not to be taken nothing is left: it may have been a card's.
+func TestPartsForget(t *testing.T) {
+	for name, after := range map[string]func(p *parts){
+		"spoiled":  func(p *parts) { p.spoil() },
+		"expired":  func(p *parts) { p.expire(new(readings).emit) },
+		"too long": func(p *parts) { p.add(make([]byte, scanner.MaxFrame), true, at(0), new(readings).emit) },
+	} {
+		p := newParts()
+		p.add([]byte(";4111111111111111"), true, at(0), nil)
+		if after(&p); bytes.Contains(p.text[:cap(p.text)], []byte("4111")) {
+			t.Errorf("%s: the buffer holds it", name)
+		}
+	}
+}
+
+// A state of the scanner that does not touch labels costs none.
+func TestIBMLabelsInStates(t *testing.T) {
+	for status, want := range map[string]string{
+		"\x90\x03\x00": "not-ready 96385074 96385074", "\x11\x03\x00": "firmware 96385074 96385074", "\x10\x83\x00": "command-reject 96385074 96385074",
+		"\x30\x03\x00": "hardware hardware", "\x10\x07\x00": "check-digit check-digit",
+	} {
+		dec := openTalker(t, IBM(), attributes(record(t, "ibm-parts")), nil)
+		var got readings
+		for range 2 {
+			driver.Feed(dec, driver.Read{At: at(1), Data: ibmReport(status, "96385074\x0c")}, got.emit)
+		}
+		if s := got.codes(); s != want {
+			t.Errorf("%x: got %q, want %q", status, s, want)
+		}
+	}
+	// By themselves, states are told once, and bad labels each time.
+	dec := openTalker(t, IBM(), attributes(record(t, "ibm-parts")), nil)
+	var got readings
+	for _, status := range []string{"\x30\x03\x00", "\x30\x03\x00", "\x10\x07\x00", "\x10\x07\x00", "\x30\x03\x00"} {
+		driver.Feed(dec, driver.Read{At: at(1), Data: ibmReport(status, "")}, got.emit)
+	}
+	if s := got.codes(); s != "hardware check-digit check-digit hardware" {
+		t.Errorf("by themselves: got %q", s)
 	}
 }
 

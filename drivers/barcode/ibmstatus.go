@@ -24,39 +24,36 @@ const (
 
 	// ibmReply is set in what is no label.
 	ibmReply = ibmConfig | ibmEANConfig | ibmDirectIO | ibmDirectOK | ibmDirectNot | ibmDirectNone
+	// ibmSpoils is set in labels that are not to be taken.
+	ibmSpoils = ibmHardware | ibmCheckDigit
 )
 
 // ibmFault is what a status says is wrong.
 type ibmFault struct {
 	bits         uint32
 	code, reason string
-	single       bool // it is of one label, and no state that lasts
 }
 
 var ibmFaults = [...]ibmFault{
-	{ibmFlash, "firmware", "the scanner is writing its firmware: leave it plugged in until it is back", false},
-	{ibmHardware, "hardware", "the scanner reports a hardware error: unplug it and plug it in again; if it comes back, it needs repair", false},
-	{ibmNotReady, "not-ready", "the scanner reports that it is not ready", false},
-	{ibmCheckDigit, scanner.CodeCheckDigit, "the scanner reports a label with a wrong check digit", true},
-	{ibmReject, "command-reject", "the scanner refuses a command", false},
-	{ibmDirectNot | ibmDirectNone, "command-reject", "the scanner refuses direct I/O: leave the beep to it", false},
+	{ibmFlash, "firmware", "the scanner is writing its firmware: leave it plugged in until it is back"},
+	{ibmHardware, "hardware", "the scanner reports a hardware error: unplug it and plug it in again; if it comes back, it needs repair"},
+	{ibmNotReady, "not-ready", "the scanner reports that it is not ready"},
+	{ibmCheckDigit, scanner.CodeCheckDigit, "the scanner reports a label with a wrong check digit"},
+	{ibmReject, "command-reject", "the scanner refuses a command"},
+	{ibmDirectNot | ibmDirectNone, "command-reject", "the scanner refuses direct I/O: leave the beep to it"},
 }
 
-// complain tells what a status says is wrong, and reports whether anything is. A
-// state that lasts is told when it begins, and for each label that it costs.
-func (d *ibmDecoder) complain(status uint32, label bool, at time.Time, emit driver.Emit) bool {
-	wrong := false
+// complain tells what a status says is wrong: of a state that lasts, when it
+// begins, and for each label that it costs; of a single label, each time.
+func (d *ibmDecoder) complain(status uint32, label bool, at time.Time, emit driver.Emit) {
 	for _, f := range ibmFaults {
-		if status&f.bits == 0 {
-			continue
-		}
-		wrong = true
-		if f.single || label || d.faults&f.bits == 0 {
+		begins := d.faults&f.bits == 0
+		costs := label && f.bits&ibmSpoils != 0
+		if status&f.bits != 0 && (begins || costs || f.bits == ibmCheckDigit) {
 			emit(driver.Failure(at, f.code, f.reason))
 		}
 	}
 	d.faults = status
-	return wrong
 }
 
 // attend enables a scanner that says that it is not. One that has just been told

@@ -77,20 +77,22 @@ func (d *labelDecoder) Deadline() time.Time { return d.framer.Deadline() }
 
 // labels gives the readings of frames.
 func (d *labelDecoder) labels(frames []scanner.Frame, emit driver.Emit) {
-	card := false
+	forget := false
 	for _, f := range frames {
-		card = d.label(f, emit) || card
+		forget = d.label(f, emit) || forget
 	}
-	if card {
+	if forget {
 		d.framer.Drop()
 	}
 }
 
-// label gives the reading of a frame, and reports whether it is of a card.
-func (d *labelDecoder) label(f scanner.Frame, emit driver.Emit) (card bool) {
+// label gives the reading of a frame, and reports whether the framer is to forget
+// what it holds: it is of a card, or may be of one that could not be read.
+func (d *labelDecoder) label(f scanner.Frame, emit driver.Emit) (forget bool) {
 	switch data, ok := bytes.CutSuffix(f.Data, []byte(d.suffix)); {
 	case f.Problem != nil:
 		emit(driver.Failure(f.At, f.Problem.Code, f.Problem.Reason))
+		return !d.framer.Pending()
 	case isCard(f.Data, f.At, emit):
 		return true
 	case !ok:

@@ -24,6 +24,7 @@ func (p *parts) add(text []byte, more bool, at time.Time, emit driver.Emit) (who
 	case p.skip:
 	case len(p.text)+len(text) > scanner.MaxFrame:
 		p.skip = true
+		clear(p.text)
 		emit(driver.Failure(at, scanner.CodeTooLong, "8 KiB came without the end of the label"))
 	default:
 		p.text = append(p.text, text...)
@@ -45,11 +46,15 @@ func (p *parts) end() (whole []byte, ok bool) {
 func (p *parts) drop() { p.text, p.more, p.skip = p.text[:0], false, false }
 
 // spoil tells of a part that could not be read: what is left of its label is no
-// label.
-func (p *parts) spoil() { p.skip = p.more }
+// label. What came of it is overwritten, since it may be of a card.
+func (p *parts) spoil() {
+	p.skip = p.more
+	clear(p.text)
+}
 
 // expire drops a label whose rest did not come, in time or readable.
 func (p *parts) expire(emit driver.Emit) {
+	clear(p.text)
 	if !p.skip {
 		emit(driver.Failure(p.last, "incomplete", "the rest of a label in several reports did not come"))
 	}

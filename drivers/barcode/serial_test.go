@@ -130,3 +130,33 @@ func TestCardAmongLabels(t *testing.T) {
 		t.Errorf("got %q", s)
 	}
 }
+
+// Of what could not be read nothing is left either: it may have been a card's. What
+// comes next is.
+func TestSerialForgetsWhatWasBad(t *testing.T) {
+	for name, c := range map[string]struct {
+		s    driver.Settings
+		send string
+		want string
+	}{
+		"no prefix":  {driver.Settings{"prefix": "X"}, ";4111111111111111=30121010\r", "no-prefix"},
+		"incomplete": {nil, ";4111111111111111=30121010", "incomplete"},
+		"damaged":    {nil, ";41111111111\x0011=30121010?\r", "line-error"},
+		"next":       {driver.Settings{"prefix": "X"}, ";4111111111111111=30121010\rX5901", "no-prefix incomplete"},
+		"licence":    {nil, "@\nANSI 636000", "personal"},
+	} {
+		dec, err := Serial().Open(driver.Attributes{}, c.s, tid.Rules{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got readings
+		driver.Feed(dec, driver.Read{At: at(0), Data: []byte(c.send)}, got.emit)
+		driver.Feed(dec, driver.Read{At: at(9)}, got.emit)
+		if codes := got.codes(); codes != c.want {
+			t.Errorf("%s: got %q", name, codes)
+		}
+		if bytes.Contains(memory(dec.(*serialDecoder).framer), []byte("4111")) {
+			t.Errorf("%s: the framer holds it", name)
+		}
+	}
+}
