@@ -16,8 +16,8 @@ const (
 	// defaultPace is how fast a scanner presses keys, at the least. USB scanners
 	// take 16 ms for a key, press and release; a person who types well, 100 ms.
 	defaultPace = 50 * time.Millisecond
-	// afterLoss is how much silence parts a label from the one before, whose end
-	// was lost.
+	// afterLoss is how much silence parts what is whole again from what is not. A
+	// terminator does not: that of a driving licence is followed by its next line.
 	afterLoss = 300 * time.Millisecond
 )
 
@@ -77,7 +77,7 @@ type keyDecoder struct {
 
 	keys        int // pressed for the label so far
 	first, last time.Time
-	lost        bool // what comes up to the end of the label is none
+	lost        bool // what comes up to a silence is no label
 }
 
 func (d *keyDecoder) Decode(r driver.Read, emit driver.Emit) {
@@ -117,7 +117,7 @@ func (d *keyDecoder) press(at time.Time) {
 	d.last = at
 }
 
-// lose drops what was begun, and what comes up to its end.
+// lose drops what was begun, and what comes up to a silence.
 func (d *keyDecoder) lose(at time.Time) {
 	d.framer.Drop()
 	d.last, d.lost = at, true
@@ -145,7 +145,6 @@ func (d *keyDecoder) frames(frames []scanner.Frame, emit driver.Emit) {
 		default:
 			forget = d.label(f, emit) || forget
 		}
-		d.lost = false
 	}
 	if forget {
 		d.framer.Drop()

@@ -178,11 +178,12 @@ func TestKeyboardLoss(t *testing.T) {
 	y.text(us, z, step, "50")
 	y.event(droppedEvent, step)
 	y.text(us, z, step, "74\r")
+	y.wait(afterLoss)
 	y.text(us, z, step, "5901234123457\r")
 	if s := y.got.codes(); s != "keys-lost keys-lost 5901234123457" {
 		t.Errorf("within a label: got %q", s)
 	}
-	// The rest of a label may come, and its end not: silence parts it from the next.
+	// The rest of a label may come, and its end not.
 	y.event(droppedEvent, step)
 	y.text(us, z, step, "5074")
 	y.wait(afterLoss)
@@ -190,30 +191,38 @@ func TestKeyboardLoss(t *testing.T) {
 	if s := y.got.codes(); s != "keys-lost 96385074" {
 		t.Errorf("without end: got %q", s)
 	}
+	// What comes without a silence may be of the same label.
 	y.event(droppedEvent, step)
-	y.text(us, z, step, "5074")
-	y.wait(afterLoss - 4*step)
-	y.text(us, z, step, "\r96385074\r")
+	y.text(us, z, step, "DAQT64235789\rDCSSAMPLE\r")
+	y.wait(afterLoss - 3*step)
+	y.text(us, z, step, "DACMICHAEL\r")
+	y.wait(5 * time.Second)
+	y.text(us, z, step, "96385074\r")
 	if s := y.got.codes(); s != "keys-lost 96385074" {
-		t.Errorf("with a late end: got %q", s)
+		t.Errorf("in lines: got %q", s)
+	}
+	// Keys may be lost from the first on.
+	y.wait(5 * time.Second)
+	y.event(droppedEvent, 0)
+	y.text(us, z, step, "5074\r")
+	y.wait(5 * time.Second)
+	if s := y.got.codes(); s != "keys-lost" {
+		t.Errorf("the first of a label: got %q", s)
 	}
 	// What silence has ended is told once.
 	y.event(droppedEvent, step)
 	y.text(us, z, step, "5074")
 	y.wait(5 * time.Second)
-	y.text(us, z, step, "96385074\r")
-	if s := y.got.codes(); s != "keys-lost 96385074" {
-		t.Errorf("ended by silence: got %q", s)
+	if s := y.got.codes(); s != "keys-lost" || !y.dec.Deadline().IsZero() {
+		t.Errorf("ended by silence: got %q, and it waits until %v", s, y.dec.Deadline())
 	}
-	if due := y.dec.Deadline(); !due.IsZero() {
-		t.Errorf("it waits until %v", due)
-	}
-	// Keys may be lost from the first on.
+	// A licence that has begun goes on being none.
+	y.text(us, z, step, "@\n\x1e\rANSI 6360")
+	y.event(droppedEvent, step)
+	y.text(us, z, step, "DAQT64235789\nDCSSAMPLE\r")
 	y.wait(5 * time.Second)
-	y.event(droppedEvent, 0)
-	y.text(us, z, step, "5074\r96385074\r")
-	if s := y.got.codes(); s != "keys-lost 96385074" {
-		t.Errorf("the first of a label: got %q", s)
+	if s := y.got.codes(); s != scanner.CodePersonal+" keys-lost" {
+		t.Errorf("in a licence: got %q", s)
 	}
 }
 
@@ -268,7 +277,9 @@ func TestKeyboardUnknownKey(t *testing.T) {
 	y.text(us, z, step, "9638")
 	press(y, keyboard.KeyHome)
 	press(y, keyboard.KeyEnd)
-	y.text(us, z, step, "5074\r5901234123457\r")
+	y.text(us, z, step, "5074\r")
+	y.wait(time.Second)
+	y.text(us, z, step, "5901234123457\r")
 	if s := y.got.codes(); s != "unknown-key 5901234123457" {
 		t.Errorf("within a label: got %q", s)
 	}
