@@ -47,6 +47,7 @@ func fits(reads []driver.Read) bool {
 
 func framesOfDigits(reads []driver.Read) bool {
 	var f frame
+	defer f.drop()
 	for _, r := range reads {
 		if r.At.Sub(f.last) >= frameExpiry {
 			f.drop()
@@ -57,7 +58,6 @@ func framesOfDigits(reads []driver.Read) bool {
 			}
 		}
 	}
-	f.drop()
 	return true
 }
 
