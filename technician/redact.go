@@ -1,18 +1,12 @@
 package technician
 
 import (
-	"slices"
 	"strings"
 
 	"posd/basket"
 	"posd/drivers/driver"
 	"posd/gs1"
-	"posd/scanner"
 )
-
-// aiRecipient is the application identifier of a person's number with a
-// retailer (GSRN of the recipient).
-const aiRecipient = "8018"
 
 // Redact leaves the last four digits of a label that may be a person's number,
 // as a lane would never keep it in clear.
@@ -27,9 +21,7 @@ func Redact(e driver.Event) driver.Event {
 // personal reports whether a label may be a person's number.
 func personal(e driver.Event) bool {
 	line := basket.Line{UPC: e.Label, Data: []byte(e.Data), Symbology: string(e.Symbology), GTIN: string(e.GTIN), AddOn: e.AddOn, Problem: e.Code}
-	label := scanner.Scan{Symbology: e.Symbology, Label: e.Label, Data: line.Data}
-	recipient := slices.ContainsFunc(label.Elements(), func(el gs1.Element) bool { return el.AI == aiRecipient })
-	return recipient || line.PersonNumber()
+	return line.PersonNumber()
 }
 
 // last4 gives the last four digits of a label that is a number and nothing else.

@@ -162,8 +162,8 @@ func TestDocument(t *testing.T) {
 	get("/v1/status", 200, `"ok":false`)
 	get("/v1/devices", 200, `"missing"`)
 	for _, line := range []string{
-		`posd_device_reading{device="front",role="scanner",state="missing"} 0`, `posd_device_refusals_total{code="check-digit",device="front",role="scanner"} 1`,
-		`posd_device_statistic_total{device="front",name="GoodScanCount",role="scanner"} 3`, "posd_up 1", "posd_outbox_queued 0", "posd_problems 2",
+		`posd_device_reading{device="front",role="scanner",state="missing"} 0`, `posd_device_refusals_total{device="front",role="scanner",code="check-digit"} 1`,
+		`posd_device_statistic_total{device="front",role="scanner",name="GoodScanCount"} 3`, "posd_up 1", "posd_outbox_queued 0", "posd_problems 2",
 		`posd_device_last_read_timestamp_seconds{device="front",role="scanner"} 1.7e+09`, `posd_link_up{to="central"} 0`,
 	} {
 		get("/metrics", 200, line)

@@ -32,7 +32,6 @@ type Server struct {
 	program Program
 	log     *slog.Logger
 	mux     *http.ServeMux
-	metrics http.Handler
 	routes  []string
 
 	stopping chan struct{}
@@ -61,8 +60,7 @@ func New(l Lane, p Program, log *slog.Logger) *Server {
 	s.route("GET /v1/events", s.events)
 	s.route("GET /v1/listen", s.heard)
 	s.route("GET /v1/devices/{name}/recording", s.recording)
-	s.metrics = newMetrics(s).handler()
-	s.route("GET /metrics", s.metrics.ServeHTTP)
+	s.route("GET /metrics", s.metrics)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { newProblem(ProblemNotFound, "").write(w) })
 	return s
 }
@@ -217,7 +215,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 
 // ServeMetrics answers on listener with the metrics, at any path.
 func (s *Server) ServeMetrics(ctx context.Context, listener net.Listener) error {
-	return s.serve(ctx, listener, s.metrics)
+	return s.serve(ctx, listener, http.HandlerFunc(s.metrics))
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener, h http.Handler) error {
