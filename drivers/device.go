@@ -28,6 +28,7 @@ type device struct {
 	env     *environment
 	log     *slog.Logger
 	tap     atomic.Pointer[Tap]
+	tapped  *Tap          // who hears what is being decoded now; the goroutine's
 	poke    chan struct{} // the target is another one, or may be there again
 	tried   chan struct{} // closed when it is known how the device is
 	cancel  func()        // ends the goroutine; nil before it runs. The manager's
@@ -269,8 +270,9 @@ func (s *session) run(ctx context.Context) error {
 
 // feed gives a read to the decoder, and says to the device what it wants to.
 func (s *session) feed(r driver.Read) {
-	if tap := s.tap.Load(); tap != nil && len(r.Data) > 0 {
-		tap.Read(r)
+	s.tapped = s.tap.Load()
+	if s.tapped != nil && len(r.Data) > 0 {
+		s.tapped.Read(r)
 	}
 	driver.Feed(s.decoder, r, s.emit)
 	talker, ok := s.decoder.(driver.Talker)
@@ -299,7 +301,7 @@ func (d *device) deliver(ack func(bool)) driver.Emit {
 	return func(r driver.Reading) {
 		r.Device, r.Ack = d.cfg.Name, ack
 		d.count(&r)
-		if tap := d.tap.Load(); tap != nil && tap.Divert {
+		if d.tapped != nil && d.tapped.Divert {
 			r.Swipe.Wipe()
 			if ack != nil {
 				ack(r.Problem() == nil)

@@ -78,13 +78,13 @@ func Example() {
 		return
 	}
 	tell := func(r driver.Reading) {
-		fmt.Println(r.Type, r.Scan.Symbology, r.Scan.GTIN, r.Err.Code)
+		fmt.Printf("%s %s%s\n", r.Type, r.Scan.GTIN, r.Err.Code)
 	}
 	at := time.Unix(0, 0)
 	driver.Feed(dec, driver.Read{At: at, Data: []byte("\x0c03600")}, tell)
 	driver.Feed(dec, driver.Read{At: at.Add(10 * time.Millisecond), Data: []byte("0291452\x0d")}, tell)
 	driver.Feed(dec, driver.Read{At: at.Add(time.Second)}, tell)
 	// Output:
-	// scan UPCA 00036000291452
-	// error   incomplete
+	// scan 00036000291452
+	// error incomplete
 }

@@ -130,7 +130,7 @@ func (s Settings) Bytes(name string) ([]byte, error) {
 func SignalSettings() []Setting {
 	return []Setting{
 		{"ack", "bytes in hex", "", "sent when a reading was kept, for devices whose good-read signal the host gives: 06"},
-		{"nak", "bytes in hex", "", "sent when it was not: 15"},
+		{"nak", "bytes in hex", "", "sent when it was not: 15. A scanner that then sends the label again (NCR) does so until the lane takes it"},
 	}
 }
 
