@@ -21,11 +21,15 @@ func isCard(data []byte, at time.Time, emit driver.Emit) bool {
 
 // looksLikeTrack reports whether a label is shaped as tracks of ISO/IEC 7813:
 // start sentinel, end sentinel, and enough digits for a card number between, or
-// the E of a track that could not be read.
+// the E of a track that could not be read. Encrypting readers put a head before
+// the tracks, and masks in the place of digits.
 func looksLikeTrack(data []byte) bool {
 	start := bytes.IndexAny(data, "%;+")
-	if start < 0 || start > 4 || bytes.IndexByte(data[start:], '?') < 0 {
+	if start < 0 || bytes.IndexByte(data[start:], '?') < 0 {
 		return false
+	}
+	if start > 4 {
+		return masked(data[start:])
 	}
 	digits := 0
 	for _, c := range data[start:] {
@@ -34,4 +38,23 @@ func looksLikeTrack(data []byte) bool {
 		}
 	}
 	return digits >= 8 || bytes.HasPrefix(data[start+1:], []byte("E?"))
+}
+
+// shortestCard is how many digits the number of a card has at least.
+const shortestCard = 12
+
+// masked reports whether a start sentinel has the number of a card behind it,
+// digits or masks, and a separator behind that.
+func masked(data []byte) bool {
+	for i, c := range data {
+		if bytes.IndexByte([]byte("%;+"), c) < 0 {
+			continue
+		}
+		behind := data[i+1:]
+		rest := bytes.TrimLeft(behind, "B*0123456789")
+		if len(behind)-len(rest) >= shortestCard && len(rest) > 0 && bytes.IndexByte([]byte("^=?"), rest[0]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
