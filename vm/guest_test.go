@@ -12,7 +12,7 @@ import (
 
 // patience is how long anything may take in the guest; it is waited out only when
 // something is wrong.
-const patience = 2 * time.Minute
+const patience = 90 * time.Second
 
 // guest is the guest, seen from inside by a test.
 type guest struct {
@@ -34,6 +34,13 @@ func (g *guest) sh(line string) string {
 	return strings.TrimRight(string(out), "\n")
 }
 
+// run runs a command line, and gives all that it prints, whether it succeeds or
+// not.
+func (g *guest) run(line string) string {
+	out, _ := exec.Command("sh", "-c", line).CombinedOutput()
+	return string(out)
+}
+
 func (g *guest) write(path, content string) {
 	g.t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -47,10 +54,15 @@ func (g *guest) write(path, content string) {
 // wait waits until cond holds.
 func (g *guest) wait(what string, cond func() bool) {
 	g.t.Helper()
+	waitFor(g.t, what, cond)
+}
+
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
 	for end := time.Now().Add(patience); !cond(); {
 		if time.Now().After(end) {
-			g.t.Fatalf("after %s: still waiting for %s", patience, what)
+			t.Fatalf("after %s: still waiting for %s", patience, what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 }

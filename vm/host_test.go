@@ -163,7 +163,7 @@ func runCase(m *machine.Machine, t *testing.T) (passed bool, output string, err 
 		lines <- all.String()
 	}()
 	code, err := m.Run(agent.Request{
-		Args: []string{casesFile, "-test.v", "-test.timeout", (caseTime - time.Minute).String(), "-test.run", strings.Join(parts, "/")},
+		Args: []string{casesFile, "-test.v", "-test.parallel", "15", "-test.timeout", (caseTime - time.Minute).String(), "-test.run", strings.Join(parts, "/")},
 		Env:  []string{guestKey + "=1"},
 	}, w)
 	w.Close()

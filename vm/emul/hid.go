@@ -1,8 +1,8 @@
 package emul
 
 import (
+	"bytes"
 	"encoding/binary"
-	"fmt"
 	"sync"
 )
 
@@ -13,9 +13,14 @@ type HID struct {
 
 	mu       sync.Mutex
 	features map[byte][]byte // what the host reads of feature reports, by id
-	outputs  [][]byte        // what the host sent, oldest first
-	set      [][]byte        // the feature reports that it sent
+	heard    []report        // from the host, oldest first
 	on       func(feature bool, report []byte)
+}
+
+// report is one that the host sent.
+type report struct {
+	feature bool
+	data    []byte
 }
 
 // The requests of HID 1.11, 7.2.
@@ -83,32 +88,35 @@ func (h *HID) Send(report []byte) { h.Endpoints[0].Send(report) }
 // plug was pulled.
 func (h *HID) Drain() bool { return h.Endpoints[0].Drain() }
 
-// Outputs gives the output reports that came since the device was made.
-func (h *HID) Outputs() [][]byte {
+// Heard gives the reports that came since the device was made, each with its id
+// where it has one.
+func (h *HID) Heard() [][]byte { return h.only(func(report) bool { return true }) }
+
+// Outputs gives the output reports of Heard.
+func (h *HID) Outputs() [][]byte { return h.only(func(r report) bool { return !r.feature }) }
+
+// Features gives the feature reports of Heard.
+func (h *HID) Features() [][]byte { return h.only(func(r report) bool { return r.feature }) }
+
+func (h *HID) only(want func(report) bool) [][]byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([][]byte{}, h.outputs...)
-}
-
-// Features gives the feature reports that came since the device was made.
-func (h *HID) Features() [][]byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([][]byte{}, h.set...)
-}
-
-func (h *HID) take(feature bool, report []byte) {
-	h.mu.Lock()
-	report = append([]byte{}, report...)
-	if feature {
-		h.set = append(h.set, report)
-	} else {
-		h.outputs = append(h.outputs, report)
+	var all [][]byte
+	for _, r := range h.heard {
+		if want(r) {
+			all = append(all, r.data)
+		}
 	}
+	return all
+}
+
+func (h *HID) take(feature bool, data []byte) {
+	h.mu.Lock()
+	h.heard = append(h.heard, report{feature, bytes.Clone(data)})
 	on := h.on
 	h.mu.Unlock()
 	if on != nil {
-		on(feature, report)
+		on(feature, data)
 	}
 }
 
@@ -136,9 +144,4 @@ func (h *HID) control(s Setup, data []byte) ([]byte, bool) {
 		return nil, true
 	}
 	return nil, false
-}
-
-// String names what was sent, for the messages of tests.
-func (h *HID) String() string {
-	return fmt.Sprintf("output reports % X, feature reports % X", h.Outputs(), h.Features())
 }

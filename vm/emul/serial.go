@@ -59,6 +59,10 @@ func (s *Serial) DTR() (up bool, raised int) {
 	return s.dtr, s.raised
 }
 
+// Reset forgets that DTR is up, as a device does that lost its power. How often it
+// went up stays.
+func (s *Serial) Reset() { s.setDTR(false) }
+
 // Baud gives the speed that the host set.
 func (s *Serial) Baud() uint32 {
 	s.mu.Lock()

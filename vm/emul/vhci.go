@@ -19,9 +19,9 @@ import (
 // Documentation/usb/usbip_protocol.rst).
 const vhci = "/sys/devices/platform/vhci_hcd.0/"
 
-// Ports is how many sockets for plugs there are: those of USB 2. (As many again
+// Ports is how many sockets for plugs a Debian kernel has: those of USB 2. (As many
 // are for USB 3.)
-const Ports = 8
+const Ports = 15
 
 // The messages of USB/IP that are used here; each begins with 48 bytes, numbers
 // most significant byte first.

@@ -40,9 +40,9 @@ func start(ctx context.Context, image, dir, drive string, more ...string) (*Mach
 	}
 	m.qemu = exec.CommandContext(ctx, Qemu, append([]string{
 		"-accel", "tcg", "-machine", "pc", "-cpu", "qemu64", "-smp", "1", "-m", "384",
-		// The guest's time goes by what it computes, 2 ns an instruction, and by the
+		// The guest's time goes by what it computes, a ns an instruction, and by the
 		// real time only while it idles: a slow or busy host is no gap between bytes.
-		"-icount", "shift=1,align=off,sleep=on",
+		"-icount", "shift=0,align=off,sleep=on",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(image, "vmlinux"), "-initrd", filepath.Join(image, "initramfs"),
 		"-append", "console=ttyS0 loglevel=4 mitigations=off systemd.show_status=no",
