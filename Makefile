@@ -24,11 +24,12 @@ demo: build
 test: vet
 	$(GO) test ./...
 	@command -v systemd-analyze >/dev/null || echo "SKIPPED: systemd-analyze is not installed, so systemd itself did not look at the units"
-	@[ "$$(id -u)" = 0 ] && echo "SKIPPED: a port without permission, since root may open every port" || \
-	  echo "SKIPPED: a node of another group, which only root can make"
+	@command -v systemd-hwdb >/dev/null || echo "SKIPPED: systemd-hwdb is not installed, so systemd itself did not look at the hardware database"
+	@[ "$$(id -u)" = 0 ] && echo "SKIPPED: a port without permission, and processes that may not be looked into: root may do both" || \
+	  echo "SKIPPED: nodes and messages of others, which only root can make"
 
 # Device code must build and pass without a C compiler.
-NOCGO := ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli
+NOCGO := ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli ./technician
 
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
@@ -39,14 +40,16 @@ test-all: tools vet
 # test-unprivileged runs, as nobody, what root's rights would hide.
 test-unprivileged:
 	@dir=$$(mktemp -d) && chmod 755 $$dir && trap 'rm -rf '$$dir EXIT && \
-	  CGO_ENABLED=0 $(GO) test -c -o $$dir/drivers.test ./drivers && chmod 755 $$dir/drivers.test && cd $$dir && \
-	  setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=/tmp ./drivers.test -test.run TestPortWithoutPermission -test.v
+	  CGO_ENABLED=0 $(GO) test -c -o $$dir/ ./drivers ./drivers/node && chmod 755 $$dir/*.test && cd $$dir && \
+	  for test in drivers.test:TestPortWithoutPermission node.test:TestHoldersThatAreHidden; do \
+	    setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=/tmp ./$${test%:*} -test.run $${test#*:} -test.v || exit 1; \
+	  done
 
 # tools brings what test-all needs beyond Go, gcc and make.
 tools:
-	@command -v systemd-analyze >/dev/null || { \
+	@command -v systemd-analyze >/dev/null && command -v systemd-hwdb >/dev/null || { \
 	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends systemd; }
+	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends systemd udev; }
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
