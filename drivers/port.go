@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -65,6 +66,9 @@ func openUSB(sysfs string, reader []string, n hotplug.Node, c resolved) (port, d
 			continue
 		}
 		p, err := usbfs.Open(reader, n.Path, sysfs, n.SysPath, i.Number)
+		if e, ok := errors.AsType[*node.Error](err); ok && e.State == node.NoPermission {
+			e.Remedy = fmt.Sprintf(`add a udev rule: SUBSYSTEM=="usb", ATTR{idVendor}=="%04x", ATTR{idProduct}=="%04x", GROUP="posdev", MODE="0660"`, n.Vendor, n.Product)
+		}
 		return p, a, err
 	}
 	return nil, a, &node.Error{
