@@ -2,6 +2,7 @@ package technician
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"posd/drivers"
@@ -38,6 +39,14 @@ type Made struct {
 // Events gives what the best driver made of it.
 func (h Heard) Events() []driver.Event { return h.by(h.Best) }
 
+// Read reports whether something was made of it, if only a label that is not
+// right.
+func (h Heard) Read() bool {
+	return slices.ContainsFunc(h.Made, func(m Made) bool {
+		return m.Understood || slices.ContainsFunc(m.Events, func(e driver.Event) bool { return e.GTIN != "" || e.Last4 != "" || len(e.Tracks) > 0 && !m.Unlikely })
+	})
+}
+
 // by gives what a driver made of it.
 func (h Heard) by(name string) []driver.Event {
 	for _, m := range h.Made {
@@ -61,7 +70,7 @@ func heard(b *Burst, rules tid.Rules) Heard {
 		At: first, Device: s.Device, Role: string(s.Role), ID: s.ID, Port: s.Path, Product: s.Product,
 		Transport: string(s.Attributes.Transport), Line: s.Line, Bytes: b.size(), Took: last.Sub(first).Seconds(),
 	}
-	h.Made = MadeOf(drivers.Analyse(s, b.Reads, rules))
+	h.Made = MadeOf(s.Role, drivers.Analyse(s, b.Reads, rules))
 	for _, m := range h.Made {
 		if m.Understood && (h.Best == "" || m.Driver == s.Driver) {
 			h.Best = m.Driver
@@ -70,8 +79,28 @@ func heard(b *Burst, rules tid.Rules) Heard {
 	return h
 }
 
-// MadeOf tells outcomes without the numbers of persons.
-func MadeOf(outcomes []drivers.Outcome) []Made {
+// personal reports whether a driver took what was read for a card, or for a
+// number that was keyed in.
+func (m Made) personal() bool {
+	return m.Understood && slices.ContainsFunc(m.Events, func(e driver.Event) bool {
+		return e.Type == driver.Swipe || e.Type == driver.Encrypted || e.Type == driver.Key && e.Action == "number"
+	})
+}
+
+// hide leaves the last four digits of what a driver took for a label: it may be
+// somebody's telephone number.
+func (m *Made) hide() {
+	for i := range m.Events {
+		if e := &m.Events[i]; e.Label != "" {
+			*e = hidden(*e)
+		}
+	}
+}
+
+// MadeOf tells what drivers made of what a device sent, without the numbers of
+// persons: where it is a card reader or keypad, or a driver took it for one, what
+// the others took for a label shows its last four digits.
+func MadeOf(role driver.Role, outcomes []drivers.Outcome) []Made {
 	all := []Made{}
 	for _, o := range outcomes {
 		m := Made{Driver: o.Driver, Understood: o.Understood(), Unlikely: o.Unlikely, Events: []driver.Event{}}
@@ -85,6 +114,11 @@ func MadeOf(outcomes []drivers.Outcome) []Made {
 			m.Events = append(m.Events, Redact(e))
 		}
 		all = append(all, m)
+	}
+	if role == driver.MSR || role == driver.Keypad || slices.ContainsFunc(all, Made.personal) {
+		for i := range all {
+			all[i].hide()
+		}
 	}
 	return all
 }

@@ -12,9 +12,15 @@ import (
 // as a lane would never keep it in clear.
 func Redact(e driver.Event) driver.Event {
 	if personal(e) {
-		e.Last4 = last4(e.Label)
-		e.Data, e.DataBase64, e.Label = "", "", ""
+		return hidden(e)
 	}
+	return e
+}
+
+// hidden leaves the last four digits of a label.
+func hidden(e driver.Event) driver.Event {
+	e.Last4 = last4(e.Label)
+	e.Data, e.DataBase64, e.Label, e.GTIN, e.AddOn = "", "", "", "", ""
 	return e
 }
 

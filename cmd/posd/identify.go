@@ -105,7 +105,7 @@ func printHeard(w io.Writer, p cli.Palette, h technician.Heard) error {
 		return err
 	}
 	switch {
-	case h.Best == "":
+	case h.Best == "" && !h.Read():
 		fmt.Fprintln(w, "     "+p.Bad("no driver made sense of it").String()+": another speed, parity or mode of the device may help")
 	case h.Device == "":
 		printSnippet(w, h)
@@ -167,8 +167,11 @@ func eventText(e driver.Event) string {
 	if e.Last4 != "" {
 		add("ends in " + e.Last4)
 	}
-	add(e.Code)
-	return strings.Join(parts, " ")
+	text := strings.Join(parts, " ")
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
 }
 
 // printSnippet says what to write into the configuration for a port to be read.

@@ -148,7 +148,7 @@ func replayHere(env cli.Env, rec recording.Recording, name string, asJSON bool) 
 		return cli.Usagef("%s: %v", name, err)
 	}
 	fmt.Fprintf(env.Stdout, "%s: %d reads in %s, %s\n", cli.Clean(name), len(rec.Entries), lasted(rec), cli.Clean(transportText(rec)))
-	return printMade(env.Stdout, env.Colour(env.Stdout), technician.Heard{Best: best.Driver, Made: technician.MadeOf(all)})
+	return printMade(env.Stdout, env.Colour(env.Stdout), technician.Heard{Best: best.Driver, Made: technician.MadeOf("", all)})
 }
 
 func lasted(rec recording.Recording) time.Duration {

@@ -147,6 +147,9 @@ func TestIdentify(t *testing.T) {
 			if h.Device != "card" || h.Best != "serial-msr" || h.Events()[0].Last4 != "1111" || err != nil || bytes.Contains(text, []byte("411111")) {
 				t.Errorf("swipe: %s", text)
 			}
+			if text, err := json.Marshal(f.hears(b, "pad", "key 2125550123")); err != nil || bytes.Contains(text, []byte("212555")) || !bytes.Contains(text, []byte(`"last4":"0123"`)) {
+				t.Errorf("a telephone number: %s", text)
+			}
 			h = f.hears(b, "front", "scan 4111111111111111")
 			if text, err := json.Marshal(h); err != nil || bytes.Contains(text, []byte("41111")) || !bytes.Contains(text, []byte("1111")) {
 				t.Errorf("a card's number as a bar code: %s", text)
