@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -36,7 +35,18 @@ type Name struct {
 	Lane   string
 }
 
-var part = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+// isPart reports whether s can be a part of a name: up to 63 letters, digits,
+// dots, underscores and hyphens, the first of them a letter or digit.
+func isPart(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !alnum && (i == 0 || strings.IndexByte("._-", c) < 0) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 63
+}
 
 // Check says what is wrong with a name, if anything: a part is missing, too many
 // or has characters other than letters, digits, '.', '_' and '-'.
@@ -57,7 +67,7 @@ func (n Name) Check() error {
 			return fmt.Errorf("role %s has no %s, but %q is given", n.Role, p.name, p.value)
 		case p.wanted && p.value == "":
 			return fmt.Errorf("role %s needs a %s", n.Role, p.name)
-		case p.wanted && !part.MatchString(p.value):
+		case p.wanted && !isPart(p.value):
 			return fmt.Errorf("bad %s %q: want 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit", p.name, p.value)
 		}
 	}
