@@ -193,6 +193,30 @@ func TestEverNewDevices(t *testing.T) {
 	}
 }
 
+// Of more devices than are adopted, all there from the start, the rest are told
+// of, until they are unplugged or one that is adopted is.
+func TestTooManyDevices(t *testing.T) {
+	t.Parallel()
+	var at []hotplug.Node
+	for i := range maxAdopted + 2 {
+		at = append(at, comAt(fmt.Sprintf("/dev/ttyNONE%02d", i), fmt.Sprintf("S%04d", i), fmt.Sprintf("1-%d", i)))
+	}
+	w := newWorld(at...)
+	l := inWorld(t, w, Config{Discover: true})
+	all := l.Status()
+	if len(all) != len(at) {
+		t.Fatalf("%d devices are told of", len(all))
+	}
+	for i, s := range all {
+		if tooMany := strings.Contains(s.Reason, "no more"); tooMany != (i >= maxAdopted) || tooMany && (s.State != node.Failed || !strings.Contains(s.Remedy, "[[device]]")) {
+			t.Errorf("%d: %+v", i, s)
+		}
+	}
+	w.unplug(at[3])
+	l.expect(maxAdopted-1, "scanner-05f9:2214:S0016", node.Missing) // its node is not there
+	l.expect(maxAdopted, "scanner-05f9:2214:S0017@1-17", node.Failed)
+}
+
 func TestStatisticsAreKept(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.MSR)

@@ -37,6 +37,7 @@ type claim struct {
 type binder struct {
 	nodes []hotplug.Node
 	taken map[claim]bool
+	bound map[string]bool // the paths of nodes that devices are read from
 	out   binding
 }
 
@@ -46,7 +47,7 @@ type binder struct {
 // Nodes that are left, and certainly those of a scanner, reader or keypad, are
 // adopted.
 func bind(slots []slot, nodes []hotplug.Node, discover bool) binding {
-	b := binder{nodes: nodes, taken: map[claim]bool{}}
+	b := binder{nodes: nodes, taken: map[claim]bool{}, bound: map[string]bool{}}
 	b.out.targets = make([]target, len(slots))
 	order := make([]int, len(slots))
 	for i := range order {
@@ -96,6 +97,7 @@ func (b *binder) target(s slot) target {
 			b.twin(s, groups[at], g)
 		}
 	}
+	b.bound[groups[at][0].Path] = true
 	return target{node: groups[at][0], path: groups[at][0].Path}
 }
 
@@ -112,7 +114,7 @@ func (b *binder) byPort(s slot) target {
 	for _, n := range b.nodes {
 		if n.Path == s.path {
 			t.node = n
-			b.taken[claim{n.Device, s.cfg.Role}] = true
+			b.taken[claim{n.Device, s.cfg.Role}], b.bound[n.Path] = true, true
 		}
 	}
 	if s.cfg.Disabled {
@@ -192,7 +194,7 @@ func (b *binder) rest(discover bool) {
 	seen := map[string]bool{}
 	for _, n := range b.nodes {
 		role := RoleOf(n)
-		if role == "" || b.taken[claim{n.Device, role}] {
+		if role == "" || b.taken[claim{n.Device, role}] || b.bound[n.Path] {
 			continue
 		}
 		c := DeviceConfig{Name: nameOf(role, n.ID()), Role: role, ID: n.ID()}

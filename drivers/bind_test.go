@@ -114,6 +114,8 @@ func TestBind(t *testing.T) {
 		{"disabled by id", []slot{off(scanner("0c2e:0b61"))}, []hotplug.Node{one}, true, "disabled"},
 		{"disabled by port", []slot{off(port("/dev/hidraw0", driver.Scanner))}, []hotplug.Node{one}, true, "disabled"},
 		{"a port is not adopted too", []slot{port("/dev/ttyACM0", driver.Scanner)}, []hotplug.Node{comNode("ttyACM0", 0x05f9, "1-3")}, true, "/dev/ttyACM0"},
+		{"a node is not adopted for its maker's role too", []slot{port("/dev/ttyACM0", driver.Scanner)}, []hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "/dev/ttyACM0"},
+		{"nor one by id", []slot{scanner("0801:2214")}, []hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "/dev/ttyACM0"},
 		{"nothing configured", nil, []hotplug.Node{one, comNode("ttyACM0", 0x05f9, "1-3"), comNode("ttyUSB0", 0x0403, "1-4")}, true,
 			"adopt scanner-0c2e:0b61, adopt scanner-05f9:2214"},
 		{"nothing configured, nothing to be discovered", nil, []hotplug.Node{one}, false, "disabled scanner-0c2e:0b61@1-1"},

@@ -187,15 +187,23 @@ func (m *Manager) settle() {
 func (m *Manager) rebind() {
 	nodes := slices.SortedFunc(maps.Values(m.nodes), func(a, b hotplug.Node) int { return strings.Compare(a.Path, b.Path) })
 	out := bind(m.slots(), nodes, m.env.Discover)
+	m.retarget(out)
 	for _, c := range out.adopt {
 		m.adopt(c)
 	}
 	if len(out.adopt) > 0 {
 		out = bind(m.slots(), nodes, false)
+		for i := range out.idle {
+			tooMany(&out.idle[i])
+		}
+		m.retarget(out)
 	}
 	m.idle = out.idle
+}
+
+func (m *Manager) retarget(b binding) {
 	for i, d := range m.devices {
-		d.retarget(out.targets[i])
+		d.retarget(b.targets[i])
 		m.start(d)
 	}
 }
@@ -211,8 +219,15 @@ func (m *Manager) slots() []slot {
 	return slots
 }
 
+// tooMany tells of a device that would be adopted if there were fewer.
+func tooMany(s *Status) {
+	if s.State == node.Disabled {
+		s.State, s.Reason = node.Failed, fmt.Sprintf("%d devices that nobody has configured are read already, and no more are", maxAdopted)
+	}
+}
+
 // adopt reads a device that nobody configured. Where there are too many, one
-// that is missing makes room.
+// that was unplugged makes room.
 func (m *Manager) adopt(c DeviceConfig) {
 	r, err := c.resolve(m.env.Rules)
 	if err != nil {
@@ -220,27 +235,33 @@ func (m *Manager) adopt(c DeviceConfig) {
 		return
 	}
 	adopted := 0
-	missing := -1
+	gone := -1
 	for i, d := range m.devices {
 		if d.adopted {
 			adopted++
-			if missing < 0 && d.status().State == node.Missing {
-				missing = i
+			if gone < 0 && d.unplugged() {
+				gone = i
 			}
 		}
 	}
 	if adopted >= maxAdopted {
-		if missing < 0 {
-			m.env.Log.Warn("too many devices: it is not read", "device", c.Name, "most", maxAdopted)
+		if gone < 0 {
 			return
 		}
-		m.stats[m.devices[missing].cfg.Name] = m.devices[missing].status().Statistics
-		m.devices[missing].cancel()
-		m.devices = slices.Delete(m.devices, missing, missing+1)
+		m.stats[m.devices[gone].cfg.Name] = m.devices[gone].status().Statistics
+		m.devices[gone].cancel()
+		m.devices = slices.Delete(m.devices, gone, gone+1)
 	}
 	d := newDevice(r, m.env, m.statistics(c.Name))
 	d.adopted = true
 	m.devices = append(m.devices, d)
+}
+
+// unplugged reports whether a device was there and is not any more: one that is
+// yet to be started has nothing to be read from either.
+func (d *device) unplugged() bool {
+	why := d.aim().why
+	return d.cancel != nil && why != nil && why.State == node.Missing
 }
 
 // start starts a device's goroutine, if it does not run yet.
