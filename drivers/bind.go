@@ -37,7 +37,7 @@ type claim struct {
 type binder struct {
 	nodes []hotplug.Node
 	taken map[claim]bool
-	bound map[string]bool // the paths of nodes that devices are read from
+	bound map[string]string // who reads a node, by its path; "" for a device that is disabled
 	out   binding
 }
 
@@ -47,7 +47,7 @@ type binder struct {
 // Nodes that are left, and certainly those of a scanner, reader or keypad, are
 // adopted.
 func bind(slots []slot, nodes []hotplug.Node, discover bool) binding {
-	b := binder{nodes: nodes, taken: map[claim]bool{}, bound: map[string]bool{}}
+	b := binder{nodes: nodes, taken: map[claim]bool{}, bound: map[string]string{}}
 	b.out.targets = make([]target, len(slots))
 	order := make([]int, len(slots))
 	for i := range order {
@@ -85,6 +85,9 @@ func (b *binder) target(s slot) target {
 	at := slices.IndexFunc(groups, func(g []hotplug.Node) bool { return g[0].Device == s.bound })
 	switch {
 	case s.cfg.Disabled:
+		for _, g := range groups {
+			b.hold(s, g[0].Path)
+		}
 		return target{why: disabled()}
 	case len(groups) == 0:
 		return target{why: absent(s.cfg)}
@@ -97,8 +100,8 @@ func (b *binder) target(s slot) target {
 			b.twin(s, groups[at], g)
 		}
 	}
-	b.bound[groups[at][0].Path] = true
-	return target{node: groups[at][0], path: groups[at][0].Path}
+	best := groups[at][0]
+	return target{node: best, path: best.Path, why: b.hold(s, best.Path)}
 }
 
 func disabled() *node.Error {
@@ -114,13 +117,33 @@ func (b *binder) byPort(s slot) target {
 	for _, n := range b.nodes {
 		if n.Path == s.path {
 			t.node = n
-			b.taken[claim{n.Device, s.cfg.Role}], b.bound[n.Path] = true, true
+			b.taken[claim{n.Device, s.cfg.Role}] = true
 		}
 	}
-	if s.cfg.Disabled {
-		t.why = disabled()
-	}
+	t.why = b.hold(s, s.path)
 	return t
+}
+
+// hold notes who reads a node, and says why it cannot be this one.
+func (b *binder) hold(s slot, path string) *node.Error {
+	holder := b.bound[path]
+	switch {
+	case s.cfg.Disabled:
+		b.bound[path] = holder
+		return disabled()
+	case holder != "" && path != "":
+		return &node.Error{
+			State: node.Claimed, Reason: fmt.Sprintf("device %q reads %s already", holder, path),
+			Remedy: "take one of the two out of the configuration",
+		}
+	}
+	b.bound[path] = s.cfg.Name
+	return nil
+}
+
+func (b *binder) holds(path string) bool {
+	_, held := b.bound[path]
+	return held
 }
 
 // matching gives the nodes that a slot may be read from, by physical device,
@@ -194,7 +217,7 @@ func (b *binder) rest(discover bool) {
 	seen := map[string]bool{}
 	for _, n := range b.nodes {
 		role := RoleOf(n)
-		if role == "" || b.taken[claim{n.Device, role}] || b.bound[n.Path] {
+		if role == "" || b.taken[claim{n.Device, role}] || b.holds(n.Path) {
 			continue
 		}
 		c := DeviceConfig{Name: nameOf(role, n.ID()), Role: role, ID: n.ID()}

@@ -88,6 +88,7 @@ func TestBind(t *testing.T) {
 	}
 	bound := func(s slot, device string) slot { s.bound = device; return s }
 	adopted := func(s slot) slot { s.adopted = true; return s }
+	gone := func(s slot) slot { s.path = ""; return s }
 	off := func(s slot) slot { s.cfg.Disabled = true; return s }
 	one, twin := hidNode("hidraw0", "", "1-1"), hidNode("hidraw1", "", "1-2")
 	for _, c := range []struct {
@@ -116,6 +117,12 @@ func TestBind(t *testing.T) {
 		{"a port is not adopted too", []slot{port("/dev/ttyACM0", driver.Scanner)}, []hotplug.Node{comNode("ttyACM0", 0x05f9, "1-3")}, true, "/dev/ttyACM0"},
 		{"a node is not adopted for its maker's role too", []slot{port("/dev/ttyACM0", driver.Scanner)}, []hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "/dev/ttyACM0"},
 		{"nor one by id", []slot{scanner("0801:2214")}, []hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "/dev/ttyACM0"},
+		{"nor one that is disabled", []slot{off(scanner("0801:2214"))}, []hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "disabled"},
+		{"one node for two", []slot{port("/dev/ttyACM0", driver.Scanner), slotFor(t, DeviceConfig{Name: "b", Role: driver.MSR, ID: idOf(t, "0801:2214")})},
+			[]hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "/dev/ttyACM0, claimed-by-other"},
+		{"one node for two, of which one is disabled", []slot{off(port("/dev/ttyACM0", driver.Scanner)), slotFor(t, DeviceConfig{Name: "b", Role: driver.MSR, ID: idOf(t, "0801:2214")})},
+			[]hotplug.Node{comNode("ttyACM0", 0x0801, "1-3")}, true, "disabled, /dev/ttyACM0"},
+		{"two ports that are not there", []slot{gone(port("/dev/x", driver.MSR)), gone(port("/dev/y", driver.MSR))}, nil, true, "/dev/x, /dev/y"},
 		{"nothing configured", nil, []hotplug.Node{one, comNode("ttyACM0", 0x05f9, "1-3"), comNode("ttyUSB0", 0x0403, "1-4")}, true,
 			"adopt scanner-0c2e:0b61, adopt scanner-05f9:2214"},
 		{"nothing configured, nothing to be discovered", nil, []hotplug.Node{one}, false, "disabled scanner-0c2e:0b61@1-1"},
