@@ -18,6 +18,11 @@ const (
 	minRetry = time.Second // between tries to open a node
 	maxRetry = 5 * time.Second
 	settled  = 5 * time.Second // a node that was read this long works
+	// slow is how long a device may take to be opened before that is told. USB
+	// gives a device that does not answer 5 s for each thing that it is told.
+	slow = 6 * time.Second
+	// letGo is how long a device may hold up who ends reading it.
+	letGo = 200 * time.Millisecond
 )
 
 // device reads one device. Its goroutine owns the node, the buffer and the
@@ -33,6 +38,7 @@ type device struct {
 	tried   chan struct{} // closed when it is known how the device is
 	cancel  func()        // ends the goroutine; nil before it runs. The manager's
 	once    sync.Once     // closes tried
+	freed   chan struct{} // closed when what was opened last is closed; nil before. The goroutine's
 
 	mu      sync.Mutex
 	target  target
@@ -165,23 +171,78 @@ func (d *device) read(ctx context.Context, t target) error {
 	d.session = cancel
 	d.mu.Unlock()
 	defer d.endSession()
-	p, attributes, err := d.env.open(t, d.cfg)
-	if err != nil {
+	p, attributes, err := d.open(ctx, t)
+	if err != nil || p == nil {
 		return err
 	}
-	defer p.Close()
 	s, err := d.begin(p, attributes)
 	if err != nil {
+		d.free(p.Close)
 		return err
 	}
-	var sending sync.WaitGroup
-	sending.Go(s.sender.run)
-	defer sending.Wait()
+	go s.sender.run()
+	defer d.free(func() error { <-s.sender.ended; return p.Close() })
 	defer s.sender.stop()
 	d.setReading(s.driver.Name, attributes)
 	stop := context.AfterFunc(ctx, p.Wake)
 	defer stop()
 	return s.run(ctx)
+}
+
+// open opens the target, or gives nothing when ctx ends before: a device that
+// does not answer can hold that up for long. What is opened then is closed.
+func (d *device) open(ctx context.Context, t target) (port, driver.Attributes, error) {
+	type opened struct {
+		port       port
+		attributes driver.Attributes
+		err        error
+	}
+	done, before := make(chan opened, 1), d.freed
+	d.willWake(time.Time{})
+	go func() {
+		if before != nil {
+			<-before // or it would find itself in its way
+		}
+		p, a, err := d.env.open(t, d.cfg)
+		done <- opened{p, a, err}
+	}()
+	late := time.NewTimer(slow)
+	defer late.Stop()
+	for {
+		select {
+		case o := <-done:
+			return o.port, o.attributes, o.err
+		case <-late.C:
+			d.setState(&node.Error{State: node.Failed, Reason: t.path + " does not answer", Remedy: "unplug the device and plug it in again"})
+		case <-ctx.Done():
+			d.free(func() error {
+				o := <-done
+				if o.err != nil {
+					return nil
+				}
+				return o.port.Close()
+			})
+			return nil, driver.Attributes{}, nil
+		}
+	}
+}
+
+// free closes what was opened, and waits a moment for that. A device that takes
+// nothing, in the middle of a control transfer of USB, can hold it up for seconds:
+// who stops does not wait so long.
+func (d *device) free(closing func() error) {
+	freed := make(chan struct{})
+	d.freed = freed
+	go func() {
+		defer close(freed)
+		_ = closing() // it is not used any more
+	}()
+	wait := time.NewTimer(letGo)
+	defer wait.Stop()
+	select {
+	case <-freed:
+	case <-wait.C:
+	}
 }
 
 func (d *device) endSession() {

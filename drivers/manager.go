@@ -117,7 +117,8 @@ func (m *Manager) configure() error {
 
 // Run reads every device until ctx ends, each in a goroutine of its own. A
 // device that is missing is read as soon as it is there; one that is in use is
-// tried again, ever less often. Run returns when every node is released.
+// tried again, ever less often. Run returns when every node is released, but for
+// those of devices that hang.
 func (m *Manager) Run(ctx context.Context) error {
 	m.mu.Lock()
 	m.ctx = ctx

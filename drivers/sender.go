@@ -12,7 +12,8 @@ type sender struct {
 	port  port
 	queue chan driver.Command
 	done  chan struct{}
-	lost  func() // counts what the device did not take
+	ended chan struct{} // closed when nothing is sent any more
+	lost  func()        // counts what the device did not take
 }
 
 // senderQueue is how many commands may wait. A device that is this far behind
@@ -20,7 +21,7 @@ type sender struct {
 const senderQueue = 16
 
 func newSender(p port, lost func()) *sender {
-	return &sender{port: p, queue: make(chan driver.Command, senderQueue), done: make(chan struct{}), lost: lost}
+	return &sender{port: p, queue: make(chan driver.Command, senderQueue), done: make(chan struct{}), ended: make(chan struct{}), lost: lost}
 }
 
 // send has commands sent, without waiting. It may be called from any goroutine,
@@ -43,6 +44,7 @@ func (s *sender) send(commands []driver.Command) {
 
 // run sends until stop is called.
 func (s *sender) run() {
+	defer close(s.ended)
 	for {
 		select {
 		case <-s.done:

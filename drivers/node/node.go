@@ -101,8 +101,9 @@ func (n *Node) Read(p []byte) (int, error) {
 	return 0, Unplugged(n.path)
 }
 
-// Send writes p at once or not at all: it never waits for a device that takes
-// nothing.
+// Send writes p at once or not at all: it never waits for a line that takes
+// nothing. A HID device that hangs can hold it up for 5 s, which is how long the
+// kernel waits for it.
 func (n *Node) Send(p []byte) error {
 	raw, err := n.file.SyscallConn()
 	if err != nil {
