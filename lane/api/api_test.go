@@ -54,6 +54,7 @@ type counter struct {
 	server  *Server
 	handler http.Handler
 	busy    atomic.Bool // somebody listens to the devices
+	patient atomic.Bool // who listens to them does so until it is ended
 	stop    func()
 }
 
@@ -88,6 +89,9 @@ func newCounterWith(t testing.TB, cfg lane.Config, wrap func(http.Handler) http.
 			}
 			ready()
 			tell(map[string]any{"at": time.Unix(0, 0).UTC(), "device": device, "port": "/dev/ttyS0", "transport": "tty", "bytes": 1, "took": 0.5, "made": []string{}})
+			if c.patient.Load() {
+				<-ctx.Done()
+			}
 			return nil
 		},
 		Record: func(ctx context.Context, device string, testCards bool, ready func(), w io.Writer) error {

@@ -134,6 +134,42 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
+// Listening to the devices ends when a basket is opened, which what is scanned
+// then would not come into, and when posd stops. It is said why.
+func TestListeningEnds(t *testing.T) {
+	c, client, stop := daemon(t)
+	c.patient.Store(true)
+	for _, end := range []struct {
+		by   func() error
+		says string
+	}{
+		{func() error { _, err := client.Start(t.Context(), lane.Header{}); return err }, "a basket was opened"},
+		{stop, "posd stops"},
+	} {
+		ready, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			ended <- client.Listen(t.Context(), "", time.Minute, func() { close(ready) }, func([]byte) error { return nil })
+		}()
+		select {
+		case <-ready:
+		case err := <-ended:
+			t.Fatal(err)
+		}
+		if err := end.by(); err != nil {
+			t.Error(err)
+		}
+		select {
+		case err := <-ended:
+			if err == nil || !strings.Contains(err.Error(), end.says) {
+				t.Errorf("%s: it ended with %v", end.says, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: it goes on", end.says)
+		}
+		_, _ = client.Void(t.Context())
+	}
+}
+
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "posd.sock")
 	first, err := Listen(path)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"posd/lane"
 )
 
 // How long a technician's stream may last, in seconds.
@@ -27,9 +29,21 @@ const letGo = time.Second
 // listens to already.
 var ErrBusy = errors.New("somebody listens to this device already")
 
+// Why a stream ends before its time.
+var (
+	errStopping = errors.New("posd stops")
+	errOpened   = errors.New("a basket was opened, and what is scanned goes into it again: nobody listens any more")
+)
+
+// endedBy is the trailer that says why a stream has ended before its time.
+const endedBy = "Posd-Ended-By"
+
 // heard streams what devices send, and what each driver makes of it, as lines of
-// JSON. What is scanned meanwhile goes into no basket, so none may be open.
+// JSON. What is scanned meanwhile goes into no basket, so none may be open: it
+// ends when one is opened.
 func (s *Server) heard(w http.ResponseWriter, r *http.Request) {
+	events, unsubscribe := s.lane.Subscribe()
+	defer unsubscribe()
 	if _, open, err := s.lane.Current(r.Context()); err != nil || open {
 		p := newProblem(ProblemBasketOpen, "a basket is open, and what is scanned now would not come into it: close or void it first")
 		if err != nil {
@@ -38,7 +52,16 @@ func (s *Server) heard(w http.ResponseWriter, r *http.Request) {
 		p.write(w)
 		return
 	}
-	s.technician(w, r, r.URL.Query().Get("device"), "application/x-ndjson", func(ctx context.Context, device string, o *stream) error {
+	ctx, stop := context.WithCancelCause(r.Context())
+	defer stop(nil)
+	go func() {
+		for e := range events {
+			if e.Type == lane.EventOpened {
+				stop(errOpened)
+			}
+		}
+	}()
+	s.technician(w, r.WithContext(ctx), r.URL.Query().Get("device"), "application/x-ndjson", func(ctx context.Context, device string, o *stream) error {
 		enc := json.NewEncoder(o)
 		return s.program.Listen(ctx, device, o.begin, func(v any) { _ = enc.Encode(v) })
 	})
@@ -64,12 +87,13 @@ func (s *Server) technician(w http.ResponseWriter, r *http.Request, device, cont
 		newProblem(ProblemUnknownDevice, "there is no device "+strconv.Quote(device)+": posd devices lists them").write(w)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), span)
+	ctx, stop := context.WithCancelCause(r.Context())
+	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
 	go func() {
 		select {
 		case <-s.stopping:
-			cancel()
+			stop(errStopping)
 		case <-ctx.Done():
 		}
 	}()
@@ -88,6 +112,10 @@ func (s *Server) technician(w http.ResponseWriter, r *http.Request, device, cont
 			p = newProblem(ProblemDeviceBusy, ErrBusy.Error()+": try again when they have ended")
 		}
 		p.write(w)
+		return
+	}
+	if why := context.Cause(ctx); errors.Is(why, errStopping) || errors.Is(why, errOpened) {
+		w.Header().Set(http.TrailerPrefix+endedBy, why.Error())
 	}
 }
 
@@ -120,7 +148,8 @@ func (c *Client) Record(ctx context.Context, device string, testCards bool, span
 	return c.lines(ctx, "/v1/devices/"+url.PathEscape(device)+"/recording?"+q.Encode(), ready, write)
 }
 
-// lines gives f every line of an answer, until ctx ends or it does.
+// lines gives f every line of an answer, until ctx ends or it does. It is an error
+// if it ends before its time.
 func (c *Client) lines(ctx context.Context, path string, ready func(), f func([]byte) error) error {
 	resp, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -140,6 +169,9 @@ func (c *Client) lines(ctx context.Context, path string, ready func(), f func([]
 		}
 		switch {
 		case errors.Is(err, io.EOF):
+			if why := resp.Trailer.Get(endedBy); why != "" {
+				return errors.New(why)
+			}
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
