@@ -1,6 +1,7 @@
 # make demo     runs the whole system on simulated devices and shows what happened
 # make test     what passes on a fresh machine with Go, gcc and make
 # make test-all the same with -race, fuzzing and everything else, nothing skipped
+# make test-vm  devices on a real kernel, in a guest under qemu: see vm/README.md
 # make bench    ratios against a floor or a peer measured in the same run
 
 GO       ?= go
@@ -8,7 +9,7 @@ BIN      := bin
 PROGRAMS := posd centrald posmaind
 FUZZTIME ?= 5000x
 
-.PHONY: all build demo test test-all test-unprivileged tools vet fuzz bench clean
+.PHONY: all build demo test test-all test-vm test-unprivileged tools vet fuzz bench clean
 
 all: build
 
@@ -36,6 +37,10 @@ test-all: tools vet
 	POSD_TEST_ALL=1 $(GO) test -race ./...
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-unprivileged
 	$(MAKE) --no-print-directory fuzz
+
+# test-vm runs the case RUN, or all. With KEEP=1 its guest stays, to look around.
+test-vm:
+	@KEEP=$(KEEP) RUN='$(RUN)' vm/test
 
 # test-unprivileged runs, as nobody, what root's rights would hide.
 test-unprivileged:

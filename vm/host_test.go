@@ -135,6 +135,8 @@ func (h *host) run(t *testing.T) {
 		t.Errorf("%v; %v\n%s", err, context.Cause(ctx), tail(console, 3000))
 	case !passed:
 		t.Errorf("failed in the guest:\n%s", out)
+	default:
+		t.Log("in the guest:\n" + results(out))
 	}
 	t.Logf("thawed in %.1f s, ran in %.1f s", thawed.Seconds(), (time.Since(began) - thawed).Seconds())
 	if os.Getenv(keepKey) != "" {
@@ -169,6 +171,17 @@ func runCase(m *machine.Machine, t *testing.T) (passed bool, output string, err 
 	w.Close()
 	output = <-lines
 	return code == 0 && strings.Contains(output, "--- PASS: "+t.Name()+" "), output, err
+}
+
+// results gives the lines of a test's output that tell how each of its parts ended.
+func results(output string) string {
+	var b strings.Builder
+	for line := range strings.Lines(output) {
+		if strings.HasPrefix(strings.TrimLeft(line, " "), "--- ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // end removes what was booted.

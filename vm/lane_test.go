@@ -1,11 +1,11 @@
 package vm
 
 import (
-	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"posd/lane"
 	"posd/lane/api"
@@ -22,6 +22,11 @@ type posd struct {
 
 	mu     sync.Mutex
 	events []lane.Event
+	reads  map[string][]string // what each device read: see essence
+
+	asking  sync.Mutex // of what follows
+	devices []api.Device
+	asked   time.Time
 }
 
 // shop is the configuration beside the devices.
@@ -58,7 +63,7 @@ func (g *guest) posdOf(config string) *posd {
 // connect follows the posd that runs.
 func connect(t *testing.T) *posd {
 	t.Helper()
-	p := &posd{api: api.NewClient(socket)}
+	p := &posd{api: api.NewClient(socket), reads: map[string][]string{}}
 	p.follow(t)
 	return p
 }
@@ -72,6 +77,9 @@ func (p *posd) follow(t *testing.T) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.events = append(p.events, e)
+			if line := essence(e); line != "" {
+				p.reads[e.Device] = append(p.reads[e.Device], line)
+			}
 			return nil
 		})
 	}()
@@ -83,17 +91,11 @@ func (p *posd) follow(t *testing.T) {
 }
 
 // read gives what was read by a device up to now: each scan, swipe, key and fault
-// as a line (see essence).
+// as a line.
 func (p *posd) read(device string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var lines []string
-	for _, e := range p.events {
-		if line := essence(e); e.Device == device && line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines
+	return slices.Clone(p.reads[device])
 }
 
 // ofLane are the refusals that say nothing of what was read, and follow another
@@ -138,14 +140,42 @@ func (p *posd) await(t *testing.T, device string, n int) []string {
 	return p.read(device)
 }
 
+// event waits for an event, and gives it.
+func (p *posd) event(t *testing.T, what string, is func(lane.Event) bool) (found lane.Event) {
+	t.Helper()
+	waitFor(t, what, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		at := slices.IndexFunc(p.events, is)
+		if at >= 0 {
+			found = p.events[at]
+		}
+		return at >= 0
+	})
+	return found
+}
+
 // device gives how a device is. One that posd does not know has no name.
 func (p *posd) device(t *testing.T, name string) api.Device {
 	t.Helper()
-	all, err := p.api.Devices(t.Context())
-	if err != nil && !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
+	return p.deviceSince(t, name, time.Now())
+}
+
+// deviceSince gives how a device was at a time, or later. The guest is slow: tests
+// that wait at the same time share the answers.
+func (p *posd) deviceSince(t *testing.T, name string, since time.Time) api.Device {
+	t.Helper()
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	if p.asked.Before(since) {
+		now := time.Now()
+		all, err := p.api.Devices(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.devices, p.asked = all, now
 	}
-	for _, d := range all {
+	for _, d := range p.devices {
 		if d.Name == name {
 			return d
 		}
@@ -156,9 +186,12 @@ func (p *posd) device(t *testing.T, name string) api.Device {
 // state waits until a device is in a state.
 func (p *posd) state(t *testing.T, name, want string) api.Device {
 	t.Helper()
+	const stale = 50 * time.Millisecond
 	var d api.Device
+	since := time.Now()
 	waitFor(t, fmt.Sprintf("device %s to be %s", name, want), func() bool {
-		d = p.device(t, name)
+		d = p.deviceSince(t, name, since)
+		since = time.Now().Add(-stale)
 		return d.State == want
 	})
 	return d
