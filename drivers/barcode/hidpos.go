@@ -51,9 +51,10 @@ const (
 // posDecoder decodes Scanned Data Reports.
 type posDecoder struct {
 	posLayout
-	menu     bool   // it answers commands
-	redirect []byte // the feature report to be sent first
-	parts    parts  // AIM identifier and data
+	menu     bool    // it answers commands
+	redirect []byte  // the feature report to be sent first
+	parts    parts   // AIM identifier and data
+	begun    posPart // the first part of the label, without its text
 }
 
 func openHIDPOS(a driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Decoder, error) {
@@ -148,12 +149,23 @@ func (d *posDecoder) Decode(r driver.Read, emit driver.Emit) {
 		emit(driver.Failure(r.At, "report", err.Error()))
 		return
 	}
-	if !d.parts.more && part.aim[0] != 0 {
-		d.parts.add(part.aim[:], true, r.At, emit)
+	if d.parts.more && part.begins(d.begun) {
+		d.parts.expire(emit)
+	}
+	if !d.parts.more {
+		d.begin(part, r.At, emit)
 	}
 	if b, ok := d.parts.add(part.text, part.more, r.At, emit); ok {
 		d.whole(b, emit)
 	}
+}
+
+// begin begins a label with its identifier.
+func (d *posDecoder) begin(part posPart, at time.Time, emit driver.Emit) {
+	if d.begun = part; part.aim[0] != 0 {
+		d.parts.add(part.aim[:], true, at, emit)
+	}
+	d.begun.text = nil
 }
 
 func (d *posDecoder) whole(b []byte, emit driver.Emit) {
@@ -161,7 +173,7 @@ func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 	switch {
 	case len(b) == 0:
 		emit(driver.Failure(d.parts.last, scanner.CodeEmpty, "the report holds no data"))
-	case d.menu && isMenuReply(b):
+	case d.menu && isMenuReply(b, d.begun.code):
 	case bytes.IndexByte(b, 0) >= 0:
 		emit(driver.Failure(d.parts.last, scanner.CodeNotText, "it holds NUL: the report is not laid out as its descriptor says"))
 	case !isCard(b, d.parts.last, emit):
@@ -170,7 +182,9 @@ func (d *posDecoder) whole(b []byte, emit driver.Emit) {
 }
 
 // isMenuReply reports whether a label is what a scanner says to a command: the
-// text under ]X0, and whether the command was understood under ]Z6.
-func isMenuReply(b []byte) bool {
-	return bytes.HasPrefix(b, []byte("]X0")) || bytes.HasPrefix(b, []byte("]Z6"))
+// text under ]X0, and whether the command was understood under ]Z6. Labels have
+// ]X0 too (Trioptic, Code 32, ISSN, postal codes), with a code identifier of their
+// own; that of the text is "?".
+func isMenuReply(b []byte, code byte) bool {
+	return bytes.HasPrefix(b, []byte("]Z6")) || code == '?' && bytes.HasPrefix(b, []byte("]X0"))
 }

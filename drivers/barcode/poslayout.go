@@ -25,6 +25,7 @@ const (
 	usageData      = pageScanner | 0xfe
 	usageContinued = pageScanner | 0xff
 	usageByteCount = hid.Usage(0x01<<16 | 0x3b)
+	usageCodeID    = hid.Usage(0xff66<<16 | 0x04) // of Hand Held Products: its own identifier
 )
 
 // posLayout is where things are in the Scanned Data Report.
@@ -34,6 +35,7 @@ type posLayout struct {
 	aim        [3]hid.Slot
 	data       hid.Slot
 	count      hid.Slot // Count 0: the report has none
+	code       hid.Slot // Count 0: the report has none
 	continued  hid.Slot // Count 0: the report does not say that the next one goes on
 }
 
@@ -74,6 +76,7 @@ func (l *posLayout) find(app hid.Usage) error {
 		l.aim[i] = l.part(within, usage)
 	}
 	l.count = l.part(within, usageByteCount)
+	l.code = l.part(within, usageCodeID)
 	l.continued = l.part(within, usageContinued)
 	return nil
 }
@@ -91,8 +94,15 @@ func (l *posLayout) part(within, usage hid.Usage) hid.Slot {
 // report.
 type posPart struct {
 	aim  [3]byte // its identifier; 0 if there is none
+	code byte    // the maker's own; 0 if there is none
 	text []byte
 	more bool // the next report goes on
+}
+
+// begins reports whether a part is of another label than the one that has begun:
+// its identifier is another.
+func (p posPart) begins(begun posPart) bool {
+	return p.aim[0] != 0 && begun.aim[0] != 0 && p.aim != begun.aim
 }
 
 // read reads a report.
@@ -110,6 +120,9 @@ func (l *posLayout) read(data []byte) (p posPart, err error) {
 			return p, fmt.Errorf("a report says that it holds %d bytes, and has room for %d", n, room)
 		}
 		text = text[:n]
+	}
+	if v, ok := l.code.Value(data, 0); ok {
+		p.code = byte(v)
 	}
 	p.text = bytes.TrimRight(text, "\x00")
 	if l.continued.Count > 0 {
