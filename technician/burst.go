@@ -20,6 +20,7 @@ import (
 type Burst struct {
 	Source drivers.Source
 	Reads  []driver.Read
+	cut    bool // there is more of it in the burst before or behind it
 }
 
 // wipe clears what was read, which may have been a card.
@@ -61,7 +62,7 @@ type Listen func(ctx context.Context, ready func(), hear drivers.Listener) error
 
 // bursts gives take every burst until ctx ends. It is wiped when take returns.
 func bursts(ctx context.Context, listen Listen, ready func(), take func(*Burst)) error {
-	c := collector{open: map[string]*Burst{}, take: take, more: make(chan struct{}, 1)}
+	c := collector{open: map[string]*Burst{}, cut: map[string]bool{}, take: take, more: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -72,6 +73,7 @@ func bursts(ctx context.Context, listen Listen, ready func(), take func(*Burst))
 		case err := <-ended:
 			timer.Stop()
 			c.flush(time.Now().Add(hesitation))
+			c.close()
 			return err
 		case <-c.more:
 		case <-timer.C:
@@ -86,12 +88,16 @@ type collector struct {
 	more chan struct{} // something was heard
 
 	mu   sync.Mutex
-	open map[string]*Burst // by path
+	open map[string]*Burst // by path; nil when nobody listens any more
+	cut  map[string]bool   // the last burst of a path was cut
 }
 
 func (c *collector) hear(s drivers.Source, r driver.Read) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.open == nil {
+		return
+	}
 	b := c.open[s.Path]
 	if b == nil {
 		b = &Burst{Source: s}
@@ -102,6 +108,16 @@ func (c *collector) hear(s drivers.Source, r driver.Read) {
 	case c.more <- struct{}{}:
 	default:
 	}
+}
+
+// close forgets what came too late. A device may have been about to tell of it.
+func (c *collector) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.open {
+		b.wipe()
+	}
+	c.open = nil
 }
 
 // idle is how long to wait where nothing is open.
@@ -115,11 +131,14 @@ func (c *collector) flush(now time.Time) time.Duration {
 	next := idle
 	for path, b := range c.open {
 		left := b.Reads[len(b.Reads)-1].At.Add(b.silence()).Sub(now)
-		if left > 0 && b.size() < maxBurst {
+		long := b.size() >= maxBurst
+		if left > 0 && !long {
 			next = min(next, left)
 			continue
 		}
 		delete(c.open, path)
+		b.cut = long || c.cut[path]
+		c.cut[path] = long
 		ended = append(ended, b)
 	}
 	c.mu.Unlock()

@@ -1,6 +1,7 @@
 package technician
 
 import (
+	"slices"
 	"strings"
 
 	"posd/basket"
@@ -34,6 +35,7 @@ func mask(b *Burst, rules tid.Rules, testCards bool) bool {
 		maskReports(b)
 		maskText(b)
 	default:
+		maskBinary(b)
 		maskText(b)
 	}
 	return true
@@ -41,9 +43,10 @@ func mask(b *Burst, rules tid.Rules, testCards bool) bool {
 
 // secret reports whether a burst may hold the number of a card or a person: all
 // that a card reader or keypad sends may; a scanner's label only if a driver
-// finds that it is one, or if its text looks like one.
+// finds that it is one, or if its text looks like one; and what was cut may, since
+// a number can have been.
 func secret(b *Burst, rules tid.Rules) bool {
-	if b.Source.Role != driver.Scanner || basket.HoldsCardNumber(text(b)) {
+	if b.Source.Role != driver.Scanner || b.cut || slices.ContainsFunc(readings(b), basket.HoldsCardNumber) {
 		return true
 	}
 	for _, o := range drivers.Analyse(b.Source, b.Reads, rules) {
@@ -56,19 +59,38 @@ func secret(b *Burst, rules tid.Rules) bool {
 	return false
 }
 
+// readings gives what a burst says, of keys what they type on each layout: the one
+// that is configured may be wrong.
+func readings(b *Burst) []string {
+	if b.Source.Attributes.Transport != driver.Evdev {
+		return []string{text(b)}
+	}
+	var all []string
+	for _, layout := range keyboard.Layouts() {
+		all = append(all, typed(b, layout))
+	}
+	return all
+}
+
 // text gives what a burst says, of keys what they type.
 func text(b *Burst) string {
-	var s strings.Builder
-	if b.Source.Attributes.Transport != driver.Evdev {
-		for _, r := range b.Reads {
-			s.Write(r.Data)
+	if b.Source.Attributes.Transport == driver.Evdev {
+		layout, err := keyboard.ParseLayout(b.Source.Settings.Get("layout"))
+		if err != nil {
+			layout = keyboard.US
 		}
-		return s.String()
+		return typed(b, layout)
 	}
-	layout, err := keyboard.ParseLayout(b.Source.Settings.Get("layout"))
-	if err != nil {
-		layout = keyboard.US
+	var s strings.Builder
+	for _, r := range b.Reads {
+		s.Write(r.Data)
 	}
+	return s.String()
+}
+
+// typed gives what the keys of a burst type.
+func typed(b *Burst, layout keyboard.Layout) string {
+	var s strings.Builder
 	typist := keyboard.NewTypist(layout, nil)
 	for _, r := range b.Reads {
 		for e := range recording.Events(r.Data) {
@@ -80,25 +102,52 @@ func text(b *Burst) string {
 	return s.String()
 }
 
-// maskText masks letters and digits that stand beside others. Lengths and
-// states in the reports of card readers are bytes that stand alone.
-func maskText(b *Burst) {
-	alone := b.Source.Role == driver.Keypad // its digits do
-	var bytes []*byte
+// bytesOf gives the bytes of a burst, however they were read.
+func bytesOf(b *Burst) (bytes []*byte) {
 	for _, r := range b.Reads {
 		for i := range r.Data {
 			bytes = append(bytes, &r.Data[i])
 		}
 	}
+	return bytes
+}
+
+// frameHead is how long the head of a reader's frame on a line is, with its lengths
+// and flags.
+const frameHead = 16
+
+// maskBinary masks what is no text behind the head of a frame: a reader may send
+// the bits of a track, or a hash of them.
+func maskBinary(b *Burst) {
+	bytes := bytesOf(b)
+	for _, c := range bytes[min(frameHead, len(bytes)):] {
+		if *c > '~' || *c < ' ' && strings.IndexByte("\x00\x02\x03\x04\x05\x06\t\n\r\x15\x1b\x1c\x1d\x1e\x1f", *c) < 0 {
+			*c = maskByte
+		}
+	}
+}
+
+// maskText masks letters and digits that stand beside others. Lengths and
+// states in the reports of card readers are bytes that stand alone.
+func maskText(b *Burst) {
+	alone := b.Source.Role == driver.Keypad             // its digits do
+	wide := b.Source.Attributes.Transport == driver.TTY // text of two bytes a character is on a line alone
+	bytes := bytesOf(b)
 	at := func(i int) byte {
 		if i < 0 || i >= len(bytes) {
 			return 0
 		}
 		return *bytes[i]
 	}
+	beside := func(i, way int) bool {
+		if wide && at(i+way) == 0 {
+			i += way
+		}
+		return maskOf(at(i+way)) != 0
+	}
 	masks := make([]byte, len(bytes))
 	for i, c := range bytes {
-		if m := maskOf(*c); m != 0 && (alone || maskOf(at(i-1)) != 0 || maskOf(at(i+1)) != 0) {
+		if m := maskOf(*c); m != 0 && (alone || beside(i, -1) || beside(i, 1)) {
 			masks[i] = m
 		}
 	}
@@ -125,39 +174,44 @@ func maskOf(c byte) byte {
 // than a serial number.
 const longField = 16
 
-// maskReports masks what is no text in the fields of a report that may hold a
-// track: a reader may send its bits as they are on the card.
+// maskReports masks the fields of a report that may hold a track, and what is not
+// described.
 func maskReports(b *Burst) {
 	d, err := hid.Parse(b.Source.Attributes.Descriptor)
-	if err != nil {
-		maskRest(b, 0)
-		return
-	}
 	for _, r := range b.Reads {
 		id, data := d.Split(r.Data)
+		end := 0 // of what is described
 		for _, f := range d.Fields {
-			if f.Kind != hid.Input || f.Report != id || f.Size != 8 || f.Count < longField || f.Offset%8 != 0 || f.Offset/8 >= len(data) {
+			if f.Kind != hid.Input || f.Report != id {
 				continue
 			}
-			maskBits(data[f.Offset/8 : min(f.Offset/8+f.Count, len(data))])
+			from, to := f.Offset/8, min((f.Offset+f.Size*f.Count+7)/8, len(data))
+			if f.Size*f.Count >= 8*longField && from < to {
+				maskField(data[from:to])
+			}
+			end = max(end, to)
+		}
+		switch {
+		case err != nil || end == 0:
+			maskField(r.Data)
+		case end < len(data):
+			maskField(data[end:])
 		}
 	}
 }
 
-func maskRest(b *Burst, from int) {
-	for _, r := range b.Reads {
-		maskBits(r.Data[min(from, len(r.Data)):])
-	}
-}
-
-// maskBits masks a field if it is no text.
-func maskBits(field []byte) {
-	for _, c := range field {
+// maskField masks letters and digits of a field, and all of one that is no text: a
+// reader may send the bits of a track as they are on the card.
+func maskField(field []byte) {
+	for i, c := range field {
 		if c >= 0x80 || c != 0 && c < 0x02 || c > 0x03 && c < '\t' {
-			for i := range field {
-				field[i] = maskByte
+			for j := range field {
+				field[j] = maskByte
 			}
 			return
+		}
+		if m := maskOf(c); m != 0 {
+			field[i] = m
 		}
 	}
 }

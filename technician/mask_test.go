@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,14 @@ func TestTestCardsMayStay(t *testing.T) {
 			t.Errorf("%s: masked %t, %q", number, got, text(b))
 		}
 	}
+	for _, label := range []string{"4111111111111111\r4539 5787 6362 1486", "4539-5787-6362-1486 4111111111111111", "4111 1111 1111 1111\r4539 5787 6362 1486"} {
+		if b := scanBurst(label); !mask(b, rules(), true) || strings.Contains(text(b), "4539") {
+			t.Errorf("%q: %q", label, text(b))
+		}
+	}
+	if b := scanBurst("4111 1111 1111 1111"); mask(b, rules(), true) {
+		t.Errorf("in groups: %q", text(b))
+	}
 	two := scanBurst(";4111111111111111=3012101?;4539578763621486=3012101?")
 	two.Source.Role = driver.MSR
 	if !mask(two, rules(), true) {
@@ -190,5 +199,83 @@ func TestMaskKeys(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// maskedText gives what is left of what a device of a role sends.
+func maskedText(role driver.Role, transport driver.Transport, descriptor []byte, data string) string {
+	b := scanBurst("")
+	b.Source.Role, b.Source.Attributes = role, driver.Attributes{Transport: transport, Descriptor: descriptor}
+	b.Reads = []driver.Read{{Data: []byte(data)}}
+	mask(b, rules(), false)
+	return text(b)
+}
+
+// A number is masked in whatever form a reader sends it.
+func TestMaskForms(t *testing.T) {
+	wide := func(s string) string { return strings.Join(strings.Split(s, ""), "\x00") }
+	packed := "\x02" + strings.Repeat(" ", frameHead) + "\x45\x39\x57\x87\x63\x62\x14\x86\x03"
+	// One vendor's field of 32 values of 8 bits, in report 2.
+	described := []byte{0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x85, 0x02, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x20, 0x09, 0x02, 0x81, 0x02, 0xc0}
+	// The same in 64 values of 4 bits.
+	nibbles := []byte{0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x85, 0x02, 0x15, 0x00, 0x25, 0x0f, 0x75, 0x04, 0x95, 0x40, 0x09, 0x02, 0x81, 0x02, 0xc0}
+	for name, left := range map[string]string{
+		"two bytes a character":       maskedText(driver.MSR, driver.TTY, nil, wide(";4539578763621486=3012?")),
+		"packed":                      maskedText(driver.MSR, driver.TTY, nil, packed),
+		"two bytes a character, HID":  maskedText(driver.MSR, driver.HIDRaw, described, "\x02"+wide("4539578763621486")),
+		"packed, HID":                 maskedText(driver.MSR, driver.HIDRaw, described, "\x02\x45\x39\x57\x87\x63\x62\x14\x86"),
+		"packed, HID, fields of 4":    maskedText(driver.MSR, driver.HIDRaw, nibbles, "\x02\x45\x39\x57\x87\x63\x62\x14\x86"),
+		"a report that is not told":   maskedText(driver.MSR, driver.HIDRaw, described, "\x03\x45\x39\x57\x87\x63\x62\x14\x86"),
+		"no descriptor":               maskedText(driver.MSR, driver.HIDRaw, nil, "\x02\x45\x39\x57\x87\x63\x62\x14\x86"),
+		"two bytes, no descriptor":    maskedText(driver.MSR, driver.HIDRaw, nil, wide("4539578763621486")),
+		"past the end of its report":  maskedText(driver.MSR, driver.HIDRaw, described, "\x02"+strings.Repeat("\x00", 32)+"4539578763621486"),
+		"two bytes past its end, HID": maskedText(driver.MSR, driver.HIDRaw, described, "\x02"+strings.Repeat("\x00", 32)+wide("4539578763621486")),
+	} {
+		if slices.ContainsFunc([]byte(left), func(c byte) bool { return strings.IndexByte("45E\x87c\x14\x86", c) >= 0 }) {
+			t.Errorf("%s: %q is left", name, left)
+		}
+	}
+}
+
+// A card that is swiped at a keyboard's reader is masked whatever layout is
+// configured, and whatever the device is said to be.
+func TestMaskKeysOfAnotherLayout(t *testing.T) {
+	for _, layout := range keyboard.Layouts() {
+		events, err := layout.Keys([]byte("4539578763621486\r"), keyboard.Typing{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, configured := range keyboard.Layouts() {
+			b := &Burst{Source: drivers.Source{Role: driver.Scanner, Attributes: driver.Attributes{Transport: driver.Evdev}, Settings: driver.Settings{"layout": configured.String()}}}
+			for _, e := range events {
+				b.Reads = append(b.Reads, driver.Read{Data: e.Append(nil)})
+			}
+			if !mask(b, rules(), false) || typed(b, layout) != strings.Repeat("9", 16)+"\r" {
+				t.Errorf("%s, read as %s: %q", layout, configured, typed(b, layout))
+			}
+		}
+	}
+}
+
+// A number that was cut in two is no number, and is masked all the same.
+func TestMaskWhatWasCut(t *testing.T) {
+	c := collector{open: map[string]*Burst{}, cut: map[string]bool{}, more: make(chan struct{}, 1)}
+	var left []string
+	c.take = func(b *Burst) { mask(b, rules(), false); left = append(left, text(b)) }
+	s := scanBurst("").Source
+	for _, part := range []string{strings.Repeat("#", maxBurst) + "45395787", "63621486\r"} {
+		c.hear(s, driver.Read{At: time.Unix(0, 0), Data: []byte(part)})
+		c.flush(time.Unix(0, 0))
+	}
+	c.flush(time.Unix(10, 0))
+	c.hear(s, driver.Read{At: time.Unix(20, 0), Data: []byte("036000291452\r")})
+	c.flush(time.Unix(30, 0))
+	if len(left) != 3 || strings.Contains(left[0], "45") || strings.Contains(left[1], "63") || left[2] != "036000291452\r" {
+		t.Errorf("%.20q", left)
+	}
+	c.hear(s, driver.Read{At: time.Unix(40, 0), Data: []byte("036000291452\r")})
+	c.close()
+	if c.hear(s, driver.Read{Data: []byte("1")}); len(c.open) != 0 {
+		t.Error("what came too late is kept")
 	}
 }
