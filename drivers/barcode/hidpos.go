@@ -65,13 +65,26 @@ func openHIDPOS(a driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Dec
 	if _, _, err := posSignals(a, s); err != nil {
 		return nil, err
 	}
-	d := &posDecoder{posLayout: l, menu: l.descriptor.Length(hid.Output, reportMenu) > 0, parts: newParts()}
-	if n := l.descriptor.Length(hid.Feature, reportRedirect); n > 0 {
-		d.redirect = make([]byte, 1+n)
-		d.redirect[0], d.redirect[1] = reportRedirect, 1
-	}
-	return d, nil
+	return &posDecoder{
+		posLayout: l, menu: l.descriptor.Length(hid.Output, reportMenu) > 0, redirect: redirectOf(a, l.descriptor), parts: newParts(),
+	}, nil
 }
+
+// redirectOf gives the feature report that has labels go to HID POS; none if the
+// scanner is not Honeywell's and its descriptor does not say that this is what
+// the report is for: what another make has under that id nobody knows.
+func redirectOf(a driver.Attributes, d hid.Descriptor) []byte {
+	n := d.Length(hid.Feature, reportRedirect)
+	said, _ := d.Find(hid.Feature, 0, usageRedirect)
+	if n == 0 || said.Report != reportRedirect && a.Vendor != vendorHoneywell {
+		return nil
+	}
+	report := make([]byte, 1+n)
+	report[0], report[1] = reportRedirect, 1
+	return report
+}
+
+const vendorHoneywell = 0x0c2e
 
 // posSignals gives the reports that sound the scanner's beeper. Without a
 // descriptor, the settings alone are checked.

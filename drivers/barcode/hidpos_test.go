@@ -147,6 +147,23 @@ func TestHIDPOSRedirects(t *testing.T) {
 	}
 }
 
+// What a feature report 254 is for is told by its usage or by the maker: nothing
+// is written into another's.
+func TestHIDPOSRedirectsNoOther(t *testing.T) {
+	a := attributes(record(t, "hidpos-honeywell"))
+	for _, c := range []struct {
+		vendor uint16
+		usage  byte
+		want   bool
+	}{{0x0c2e, 3, true}, {0x0c2e, 7, true}, {0x1eab, 3, true}, {0x1eab, 7, false}} {
+		d := bytes.Replace(a.Descriptor, []byte{0x09, 3, 0xb2}, []byte{0x09, c.usage, 0xb2}, 1)
+		dec := openTalker(t, HIDPOS(), driver.Attributes{Transport: driver.HIDRaw, Vendor: c.vendor, Descriptor: d}, nil)
+		if got := len(dec.Commands()) > 0; got != c.want {
+			t.Errorf("%+v: got %v", c, got)
+		}
+	}
+}
+
 // A scanner without menu may have labels under the identifier of menu replies.
 func TestMenuReplyOfAnother(t *testing.T) {
 	dec := openTalker(t, HIDPOS(), attributes(record(t, "hidpos-nocount")), nil)

@@ -25,7 +25,8 @@ const (
 	usageData      = pageScanner | 0xfe
 	usageContinued = pageScanner | 0xff
 	usageByteCount = hid.Usage(0x01<<16 | 0x3b)
-	usageCodeID    = hid.Usage(0xff66<<16 | 0x04) // of Hand Held Products: its own identifier
+	usageRedirect  = hid.Usage(0xff66<<16 | 0x03) // of Hand Held Products: Output Redirection
+	usageCodeID    = hid.Usage(0xff66<<16 | 0x04) // and its own identifier of the symbology
 )
 
 // posLayout is where things are in the Scanned Data Report.
