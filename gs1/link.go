@@ -179,7 +179,7 @@ func (l *link) resolver() bool {
 // plausible reports whether the segment at at looks like the data of a key: the
 // years, months and words of other URIs do not.
 func (l *link) plausible(d *definition, at int) bool {
-	data := unescape(l.segment(at, l.pathEnd()), false)
+	data := Unescape(l.segment(at, l.pathEnd()), false)
 	digits := len(data) - len(strings.TrimLeft(data, anyDigit))
 	switch {
 	case l.resolver():
@@ -242,9 +242,9 @@ func aiOf(segment string) string {
 	return segment
 }
 
-// unescape resolves percent-encoding, and in a query + as a space. What is
+// Unescape resolves percent-encoding, and in a query + as a space. What is
 // badly encoded stays as it is.
-func unescape(s string, query bool) string {
+func Unescape(s string, query bool) string {
 	if strings.IndexByte(s, '%') < 0 && (!query || strings.IndexByte(s, '+') < 0) {
 		return s
 	}
@@ -317,7 +317,7 @@ func (r *linkReader) readPath(elements []Element) []Element {
 
 // element gives the element of an AI that stands at at, with its data.
 func (r *linkReader) element(ai string, at, dataAt int, raw string, query bool) Element {
-	d, data := lookup(ai), unescape(raw, query)
+	d, data := lookup(ai), Unescape(raw, query)
 	if n := len(data); ai == "01" && (n == 8 || n == 12 || n == 13) && IsDigits(data) {
 		data = zeros[n:] + data
 	}
@@ -376,6 +376,9 @@ func (r *linkReader) readQuery(elements []Element, first int) []Element {
 		}
 		d := lookup(name)
 		switch {
+		case d == nil && len(name) > longestAI: // its name may be anybody's number
+			r.fail("", at, "no AI has so many digits as the name of this parameter")
+			continue
 		case d == nil:
 			r.fail(name, at, "GS1 has given out no such AI")
 			continue
@@ -393,6 +396,9 @@ func (r *linkReader) readQuery(elements []Element, first int) []Element {
 	}
 	return elements
 }
+
+// longestAI is the most digits of an AI.
+const longestAI = 4
 
 // stands reports whether an AI is among the elements.
 func stands(elements []Element, ai string) bool {

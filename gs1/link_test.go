@@ -103,6 +103,7 @@ func TestBadLinks(t *testing.T) {
 		"https://a/253/1231231231232TEST56789012345678":      {"AI (253), byte 44: its data is too long", "253=1231231231232TEST56789012345678"},
 		"https://a/01/09506000134352?99=":                    {"AI (99), byte 31: its parameter gives it no data", "01=09506000134352"},
 		"https://a/01/09506000134352?99=A&999=faux":          {"AI (999), byte 33: GS1 has given out no such AI", "01=09506000134352 99=A"},
+		"https://a/01/09506000134352?4111111111111111=1":     {"byte 28: no AI has so many digits as the name of this parameter", "01=09506000134352"},
 		"https://a/01/09506000134352?10=ABC123":              {"AI (10), byte 28: it belongs in the path", "01=09506000134352 10=ABC123"},
 		"https://a/01/09506000134352?21=1":                   {"AI (21), byte 28: it belongs in the path", "01=09506000134352 21=1"},
 		"https://a/8004/9520614141234567?21=1":               {"AI (21), byte 32: it must not stand in the query", "8004=9520614141234567 21=1"},
