@@ -50,11 +50,17 @@ func FuzzHoldsCardNumber(f *testing.F) {
 	f.Add("12 ", " 30")
 	f.Add("1-", "-")
 	f.Fuzz(func(t *testing.T, before, after string) {
-		if n := len(before); n > 0 && isDigit(before[n-1]) || after != "" && isDigit(after[0]) {
+		if touched(before, after) {
 			t.Skip()
 		}
 		if !HoldsCardNumber(before + "4111111111111111" + after) {
 			t.Errorf("not found between %q and %q", before, after)
 		}
 	})
+}
+
+// touched reports whether a digit of any script touches what stands between.
+func touched(before, after string) bool {
+	before, after = plain(before), plain(after)
+	return before != "" && isDigit(before[len(before)-1]) || after != "" && isDigit(after[0])
 }

@@ -66,16 +66,19 @@ func (l Line) personalMain(text string) bool {
 	return l.personalText(text)
 }
 
-// personalElements judges a text that is, or may be, an element string.
+// personalElements judges a text that is, or may be, an element string. What a
+// bad one holds is looked at as text too, and element by element: an AI touches
+// the digits of its data.
 func (l Line) personalElements(text string, sure bool) bool {
-	elements, err := gs1.ParseElements(text)
-	switch {
-	case err == nil:
+	elements, err := gs1.AppendElements(nil, text, 0)
+	looks := personalValue
+	if err != nil {
+		looks = l.doubtfulValue
+	} else if err = gs1.CheckPairs(elements); err == nil {
 		return hasPersonal(elements) || slices.ContainsFunc(elements, personalValue)
-	case sure && hasPersonal(elements), slices.ContainsFunc(elements, isServiceNumber):
-		return true
 	}
-	return l.personalText(text)
+	return sure && hasPersonal(elements) || slices.ContainsFunc(elements, isServiceNumber) ||
+		(sure || strings.Contains(text, gs1.GS)) && slices.ContainsFunc(elements, looks) || l.personalText(text)
 }
 
 func hasPersonal(elements []gs1.Element) bool {
@@ -91,16 +94,27 @@ func isServiceNumber(e gs1.Element) bool {
 
 // personalValue reports whether the data of an element that is not a thing's
 // number look like a person's.
-func personalValue(e gs1.Element) bool { return !gs1.Thing(e.AI) && personNumber(e.Value) }
+func personalValue(e gs1.Element) bool {
+	return !gs1.Thing(e.AI) && (personNumber(e.Value) || slices.ContainsFunc(e.Components(), HoldsCardNumber))
+}
 
-// personalText judges a text, of which the digits of the line's GTIN are known
-// to be a thing's. The symbology is not asked: it is only the lane's word.
-func (l Line) personalText(text string) bool {
-	if _, err := gs1.ParseGTIN(l.GTIN); err == nil && len(l.GTIN) == 14 {
-		shown := strings.TrimLeft(l.GTIN[:6], "0") + l.GTIN[6:13] // with or without leading zeros and check digit
-		text = strings.Replace(text, shown, ".", 1)
+// doubtfulValue is personalValue for an element beside others that are bad: there
+// a thing's number without a check digit of GS1's may as well be a card's.
+func (l Line) doubtfulValue(e gs1.Element) bool {
+	return personalValue(e) || !e.Verified() && HoldsCardNumber(l.withoutGTIN(e.Value))
+}
+
+// personalText judges a text. The symbology is not asked: it is only the lane's
+// word.
+func (l Line) personalText(text string) bool { return personNumber(l.withoutGTIN(text)) }
+
+// withoutGTIN takes out of a text the digits of the line's GTIN, with or without
+// leading zeros and check digit: they are known to be a thing's.
+func (l Line) withoutGTIN(text string) string {
+	if _, err := gs1.ParseGTIN(l.GTIN); err != nil || len(l.GTIN) != 14 {
+		return text
 	}
-	return personNumber(text)
+	return strings.Replace(text, strings.TrimLeft(l.GTIN[:6], "0")+l.GTIN[6:13], ".", 1)
 }
 
 // longestCard is the most digits that the number of a card has.
@@ -115,7 +129,14 @@ func withoutAIM(data string) string {
 	return data
 }
 
+// personNumber judges a text as it stands, and with its percent-encoding
+// resolved.
 func personNumber(text string) bool {
+	again := decoded(text)
+	return personDigits(plain(text)) || again != text && personDigits(plain(again))
+}
+
+func personDigits(text string) bool {
 	if at := strings.Index(text, "ANSI "); at > 0 && strings.Contains(text[:at], "@") {
 		return true
 	}
@@ -143,6 +164,7 @@ func carriesElements(symbology string) bool {
 // issuer's digits keep receipt numbers and time stamps out of it, of which one
 // in ten has a Luhn check digit by chance.
 func HoldsCardNumber(text string) bool {
+	text = plain(text)
 	for i := 0; i < len(text); {
 		if !isDigit(text[i]) {
 			i++

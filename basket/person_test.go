@@ -3,6 +3,7 @@ package basket
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	"posd/gs1"
 )
@@ -126,7 +127,7 @@ func FuzzPersonNumber(f *testing.F) {
 	f.Add("01095060001343528018", "", "EAN128", "")
 	f.Fuzz(func(t *testing.T, before, after, symbology, gtin string) {
 		const pan = "4111111111111111"
-		if n := len(before); n > 0 && isDigit(before[n-1]) || after != "" && isDigit(after[0]) || strings.Contains(gtin, "11111") {
+		if touched(before, after) || strings.Contains(gtin, "11111") {
 			t.Skip()
 		}
 		l := Line{UPC: before + pan + after, Symbology: symbology, GTIN: gtin}
@@ -151,4 +152,79 @@ func FuzzPersonNumber(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPersonNumberInDisguise: a card's number is seen in whatever digits, spaces
+// and dashes people would read it, behind percent-encoding, and where an AI
+// touches it.
+func TestPersonNumberInDisguise(t *testing.T) {
+	const pan, gtin, gs, link = "4111111111111111", "09506000134352", "\x1d", "https://id.gs1.org/01/09506000134352"
+	encoded := strings.Replace(pan, "1", "%31", 3)
+	groups := func(between string) string { return "4111" + between + "1111" + between + "1111" + between + "1111" }
+	for _, c := range []struct {
+		symbology, label, data string
+		want                   bool
+	}{
+		{"QRCODE", "４１１１１１１１１１１１１１１１", "", true},                // full width
+		{"QRCODE", "card ٤١١١١١١١١١١١١١١١ x", "", true},         // Arabic
+		{"QRCODE", "𝟒𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏", "", true},                // mathematical
+		{"QRCODE", groups("\u00a0"), "", true},                  // no-break spaces
+		{"QRCODE", "card " + groups("\u2009") + " x", "", true}, // thin spaces
+		{"QRCODE", "card " + groups("\u2013") + " x", "", true}, // dashes
+		{"QRCODE", "card " + groups("\u200b") + " x", "", true}, // of no width
+		{"QRCODE", "\u202e" + groups("\u200f"), "", true},       // marks of direction
+		{"QRCODE", "４１１１１１１１１１１１１１１２", "", false},
+
+		{"QRCODE", "https://shop.example/?c=" + encoded, "", true},
+		{"QRCODE", "https://shop.example/?c=" + strings.ReplaceAll(encoded, "%", "%25"), "", true},
+		{"QRCODE", "https://shop.example/?c=" + groups("+"), "", true},
+		{"QRCODE", "https://shop.example/?c=" + groups("%20"), "", true},
+		{"QRCODE", link + "?c=" + encoded, "", true},
+		{"QRCODE", link + "#" + encoded, "", true},
+		{"QRCODE", link + "?99=" + strings.ReplaceAll(encoded, "%", "%25"), "", true},
+		{"QRCODE", link + "/91/" + encoded, "", true}, // badly built
+		{"QRCODE", "%" + pan + "^", "", true},         // %41 is no A here
+		{"QRCODE", "100%" + groups("+"), "", false},   // no URI
+
+		{"EAN128", "91" + pan + gs + "17999999", "", true},
+		{"EAN128", "01" + gtin + "17999999" + "91" + pan, "", true},
+		{"GS1DATAMATRIX", "01" + gtin + "21" + pan + gs + "17999999", "", true},
+		{"GS1DATAMATRIX", "01" + gtin + "21" + "2112345678901232" + gs + "17999999", "", false}, // Luhn-valid, of no scheme
+		{"EAN128", "00" + "360000000000000081" + gs + "17999999", "", false},                    // an SSCC
+		{"EAN128", "37" + "5" + gs + "91" + pan, "", true},                                      // lacks an AI
+		{"UNKNOWN", "01" + gtin + "91" + pan + gs + "17999999", "", true},
+		{"EAN13", "2112345678900", "]E02112345678900|]e091" + pan + gs + "17999999", true},
+		{"EAN13", "2112345678900", "]E02112345678900|]e0240378282246310005", true},
+		{"GS1DATABAR_E", "01" + gtin + "3103000123" + "3932978" + "378282246310005", "", true}, // an amount behind its currency
+		{"QRCODE", link + "?3103=000123&3932=978378282246310005", "", true},
+	} {
+		l := Line{Symbology: c.symbology, UPC: c.label, Data: []byte(c.data)}
+		if c.symbology == "EAN13" {
+			l.GTIN = "02112345678900"
+		}
+		if got := l.PersonNumber(); got != c.want {
+			t.Errorf("%s %q %q: PersonNumber %v", c.symbology, c.label, c.data, got)
+		}
+	}
+}
+
+// TestDigitOf: every decimal digit of Unicode, by the values of its neighbours:
+// those of a script stand in a row, and there are ten.
+func TestDigitOf(t *testing.T) {
+	n := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !unicode.Is(unicode.Nd, r) {
+			if n%10 != 0 {
+				t.Fatalf("the digits before %U are not ten", r)
+			}
+			continue
+		}
+		if got, want := digitOf(r), rune('0'+n%10); got != want {
+			t.Fatalf("%U is %c, not %c", r, got, want)
+		}
+		n++
+	}
+	if n < 600 {
+		t.Errorf("Unicode has %d decimal digits", n)
+	}
 }

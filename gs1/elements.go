@@ -97,6 +97,37 @@ func FormatBracketed(elements []Element) string {
 	return b.String()
 }
 
+// Components parts the data of an element as its AI does: the currency from the
+// amount (393n), a key from the serial number behind it (8003). Data that are too
+// long, or of an AI that GS1 has not given out, end with all that is left.
+func (e Element) Components() []string {
+	var parts []string
+	rest := e.Value
+	if d := lookup(e.AI); d != nil {
+		for i := range d.parts {
+			n := min(len(rest), int(d.parts[i].most))
+			if n > 0 {
+				parts = append(parts, rest[:n])
+			}
+			rest = rest[n:]
+		}
+	}
+	if rest != "" {
+		parts = append(parts, rest)
+	}
+	return parts
+}
+
+// Verified reports whether an element's data are good, and begin with a key
+// whose check digit says so.
+func (e Element) Verified() bool {
+	d := lookup(e.AI)
+	if d == nil || d.check(e.AI, e.Value, 0) != nil {
+		return false
+	}
+	return slices.ContainsFunc(d.parts, func(c component) bool { return c.lint&lintCsum != 0 })
+}
+
 // HasCoupon reports whether the elements are those of a coupon: a Global Coupon
 // Number (255) or a North American coupon (8110, 8112, and the withdrawn 8100
 // to 8102 that stood beside a UPC-A).

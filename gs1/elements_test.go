@@ -304,3 +304,29 @@ func BenchmarkParseElements(b *testing.B) {
 		}
 	}
 }
+
+func TestElementComponents(t *testing.T) {
+	for _, c := range []struct {
+		ai, value string
+		want      []string
+		verified  bool
+	}{
+		{"3932", "97812345", []string{"978", "12345"}, false},
+		{"8003", "01231231231232" + "ABC", []string{"0", "1231231231232", "ABC"}, true},
+		{"253", "9506000134352", []string{"9506000134352"}, true},
+		{"253", "9506000134353", []string{"9506000134353"}, false}, // a wrong check digit
+		{"00", "106141412345678908", []string{"106141412345678908"}, true},
+		{"00", "106141412345678908" + "9", []string{"106141412345678908", "9"}, false}, // too long
+		{"10", "ABC", []string{"ABC"}, false},
+		{"89", "ABC", []string{"ABC"}, false}, // no such AI
+		{"10", "", nil, false},
+	} {
+		e := Element{AI: c.ai, Value: c.value}
+		if got := e.Components(); !slices.Equal(got, c.want) {
+			t.Errorf("(%s)%s: %q", c.ai, c.value, got)
+		}
+		if e.Verified() != c.verified {
+			t.Errorf("(%s)%s: verified is %v", c.ai, c.value, !c.verified)
+		}
+	}
+}
