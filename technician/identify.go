@@ -71,6 +71,9 @@ func heard(b *Burst, rules tid.Rules) Heard {
 		Transport: string(s.Attributes.Transport), Line: s.Line, Bytes: b.size(), Took: last.Sub(first).Seconds(),
 	}
 	h.Made = MadeOf(s.Role, drivers.Analyse(s, b.Reads, rules))
+	if holdsCard(b) { // on another layout or parity perhaps, so that no driver finds it
+		hideAll(h.Made)
+	}
 	for _, m := range h.Made {
 		if m.Understood && (h.Best == "" || m.Driver == s.Driver) {
 			h.Best = m.Driver
@@ -91,7 +94,7 @@ func (m Made) personal() bool {
 // somebody's telephone number.
 func (m *Made) hide() {
 	for i := range m.Events {
-		if e := &m.Events[i]; e.Label != "" {
+		if e := &m.Events[i]; e.Label+e.Data+e.DataBase64 != "" {
 			*e = hidden(*e)
 		}
 	}
@@ -116,9 +119,13 @@ func MadeOf(role driver.Role, outcomes []drivers.Outcome) []Made {
 		all = append(all, m)
 	}
 	if role == driver.MSR || role == driver.Keypad || slices.ContainsFunc(all, Made.personal) {
-		for i := range all {
-			all[i].hide()
-		}
+		hideAll(all)
 	}
 	return all
+}
+
+func hideAll(all []Made) {
+	for i := range all {
+		all[i].hide()
+	}
 }

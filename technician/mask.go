@@ -46,7 +46,7 @@ func mask(b *Burst, rules tid.Rules, testCards bool) bool {
 // finds that it is one, or if its text looks like one; and what was cut may, since
 // a number can have been.
 func secret(b *Burst, rules tid.Rules) bool {
-	if b.Source.Role != driver.Scanner || b.cut || slices.ContainsFunc(readings(b), basket.HoldsCardNumber) {
+	if b.Source.Role != driver.Scanner || b.cut || holdsCard(b) {
 		return true
 	}
 	for _, o := range drivers.Analyse(b.Source, b.Reads, rules) {
@@ -59,17 +59,28 @@ func secret(b *Burst, rules tid.Rules) bool {
 	return false
 }
 
-// readings gives what a burst says, of keys what they type on each layout: the one
-// that is configured may be wrong.
-func readings(b *Burst) []string {
-	if b.Source.Attributes.Transport != driver.Evdev {
-		return []string{text(b)}
+// readings gives what a burst may say: of keys what they type on each layout, of a
+// line also without the parity, since what is configured may be wrong.
+func readings(b *Burst) (all []string) {
+	switch b.Source.Attributes.Transport {
+	case driver.Evdev:
+		for _, layout := range keyboard.Layouts() {
+			all = append(all, typed(b, layout))
+		}
+		return all
+	case driver.TTY:
+		all = append(all, strings.Map(func(r rune) rune { return r & 0x7f }, latin(text(b))))
 	}
-	var all []string
-	for _, layout := range keyboard.Layouts() {
-		all = append(all, typed(b, layout))
+	return append(all, text(b))
+}
+
+// latin makes a character of each byte.
+func latin(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		b.WriteRune(rune(c))
 	}
-	return all
+	return b.String()
 }
 
 // text gives what a burst says, of keys what they type.
@@ -101,6 +112,9 @@ func typed(b *Burst, layout keyboard.Layout) string {
 	}
 	return s.String()
 }
+
+// holdsCard reports whether a burst looks as if it held the number of a card.
+func holdsCard(b *Burst) bool { return slices.ContainsFunc(readings(b), basket.HoldsCardNumber) }
 
 // bytesOf gives the bytes of a burst, however they were read.
 func bytesOf(b *Burst) (bytes []*byte) {
