@@ -8,6 +8,7 @@ import (
 
 	"posd/drivers/driver"
 	"posd/drivers/hid"
+	"posd/scanner"
 	"posd/tid"
 )
 
@@ -168,6 +169,7 @@ type ibmDecoder struct {
 	tries   int       // how often, since it last was
 	faults  uint32    // bits of the status in the last report
 	parts   parts
+	begun   scanner.Symbology // what the first part of the label says
 }
 
 // Commands gives what is to be said now.

@@ -74,6 +74,8 @@ func TestIBMTalk(t *testing.T) {
 	step(15*hours, "", "\x00\x20") // once, however long the computer slept
 	step(15*hours+0.1, "\x04\x00\x01\x00", "\x11", "\x00\x20")
 	step(15*hours+0.9, "\x04\x00\x01\x00") // it may not have come to it
+	step(15*hours+1.05, "")
+	step(15*hours+1.1, "", "\x00\x20")
 	step(15*hours+1.2, "\x04\x00\x01\x00", "\x11", "\x00\x20")
 	step(15*hours+2.3, "\x04\x00\x01\x00", "\x11", "\x00\x20")
 	if s := got.codes(); s != "96385074 not-enabled" {
@@ -206,6 +208,37 @@ func TestIBMSpoiledParts(t *testing.T) {
 	feed(ibmReport("\x10\x03\x00", "end\x00\x18\x0b"))
 	if s := got.codes(); s != scanner.CodeTooLong {
 		t.Errorf("too long: %q", s)
+	}
+}
+
+// Where the identifier of a label begins in one part and ends in the next, these
+// are one label; where the rest of one was lost, it is no part of another.
+func TestIBMIdentifierInTwoParts(t *testing.T) {
+	dec := openTalker(t, IBM(), attributes(record(t, "ibm-parts")), nil)
+	now := 0.0
+	for _, c := range []struct{ parts, want string }{
+		{"abc\x00\x33\x10\x33\x0b|\x0b", "abc"},
+		{"abc\x00\x10\x33\x0b|\x33\x0b", "abc"},
+		{"abc\x00\x33\x10\xff\x0b|\x0b", "abc"},
+		{"a\x10\x33\x0b|bc\x00\x33\x10\x33\x0b|\x0b", "abc"},
+		{"abcd\x33\x10\x33\x0b|\x0b", scanner.CodeUnknownSymbology}, // it does not begin as an identifier
+		{"abc\x00\x33\x10\x33\x0b|\x0c", scanner.CodeIncomplete + " " + scanner.CodeEmpty},
+		{"\x33\x10\x33\x0b|\x0b", scanner.CodeUnknownSymbology},
+		{"\x0b", scanner.CodeUnknownSymbology},
+		{"abc\x10\x33\x0b|96385074\x0c", scanner.CodeIncomplete + " 96385074"},
+		{"abc\x10\x33\x0b|def\x10\x18\x0b|g\x00\x18\x0b", scanner.CodeIncomplete + " defg"},
+		{"abc\x10\x33\x0b|xyz|def\x00\x18\x0b", scanner.CodeUnknownSymbology + " def"}, // spoiled, and then another
+		{"abc\x10\xff\x0b|def\x00\x18\x0b", "abcdef"},
+	} {
+		var got readings
+		now += 10
+		for _, body := range strings.Split(c.parts, "|") {
+			now += 0.1
+			driver.Feed(dec, driver.Read{At: at(now), Data: append([]byte{byte(4 + len(body)), 0x10, 3, 0}, body...)}, got.emit)
+		}
+		if s := got.codes(); s != c.want {
+			t.Errorf("%q: got %q, want %q", c.parts, s, c.want)
+		}
 	}
 }
 

@@ -65,15 +65,48 @@ func ibmSplit(body []byte) (p ibmPart, ok bool) {
 
 // part takes what a report has behind its head.
 func (d *ibmDecoder) part(body []byte, at time.Time, emit driver.Emit) {
-	p, ok := ibmSplit(body)
+	p, ok := d.last(body)
+	if !ok {
+		p, ok = ibmSplit(body)
+	}
 	if !ok {
 		d.parts.spoil()
 		emit(driver.Failure(at, scanner.CodeUnknownSymbology, "the label does not end with an identifier of IBM's that is known"))
 		return
 	}
+	if d.parts.more && !together(d.begun, p.symbology) { // its rest was lost, and this is another label
+		d.parts.expire(emit)
+	}
+	if !d.parts.more {
+		d.begun = p.symbology
+	}
 	if text, ok := d.parts.add(p.text, p.more, at, emit); ok {
 		ibmWhole(text, p.symbology, at, emit)
 	}
+}
+
+// last gives the last part of a label whose identifier did not fit into the part
+// before, and began there. Honeywell's scanners cut a label with its identifier
+// into parts of 57 bytes.
+func (d *ibmDecoder) last(body []byte) (p ibmPart, ok bool) {
+	var id [3]byte
+	n := len(d.parts.text) - (len(id) - len(body))
+	if !d.parts.more || len(body) >= len(id) || n < 0 {
+		return p, false
+	}
+	copy(id[copy(id[:], d.parts.text[n:]):], body)
+	if id[0] != 0 || id[2] != 0x0b {
+		return p, false
+	}
+	d.parts.text = d.parts.text[:n]
+	p.symbology, _ = ibmFind(ibmLong[:], id[1])
+	return p, true
+}
+
+// together reports whether parts with these symbologies may be of one label: they
+// have one identifier, or one that names nothing.
+func together(a, b scanner.Symbology) bool {
+	return a == b || a == scanner.Unknown || b == scanner.Unknown
 }
 
 // ibmWhole gives the reading of a label, which goes by its last identifier. Where

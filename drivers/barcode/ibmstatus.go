@@ -57,13 +57,14 @@ func (d *ibmDecoder) complain(status uint32, label bool, at time.Time, emit driv
 }
 
 // attend enables a scanner that says that it is not. One that has just been told
-// may not have come to it.
+// may not have come to it: it is asked again, sooner than after a silence.
 func (d *ibmDecoder) attend(status uint32, at time.Time, emit driver.Emit) {
 	switch {
 	case status&ibmEnabled != 0:
 		d.tries = 0
 		return
 	case at.Sub(d.enabled) < ibmPatience:
+		d.next = d.enabled.Add(ibmPatience)
 		return
 	}
 	d.enabled = at
