@@ -1,6 +1,7 @@
 package card
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -215,5 +216,39 @@ func TestHalfATrackIsNoNoise(t *testing.T) {
 		if got := strings.Join(strings.Fields(decoded(dec, text+"\r")), " "); got != want {
 			t.Errorf("%.20s…%s: got %q, want %q", text, text[len(text)-9:], got, want)
 		}
+	}
+}
+
+// A MagneSafe reader that does not encrypt sends tracks as they are, and some
+// firmware may send them in hex; either is read. One that says that it encrypts,
+// and does not, gives no number.
+func TestMagneSafeTextInClear(t *testing.T) {
+	shown := strings.ReplaceAll(cardOne+cardTwo, "411111111111", "411100000000")
+	hexTwo := fmt.Sprintf("%X", cardTwo)
+	for text, want := range map[string]string{
+		"|0200|" + cardOne + "|" + cardTwo + "||||||||":       "swipe 1111",
+		"|0200||" + cardTwo + "||||||||":                      "swipe 1111",
+		"|0200||" + hexTwo + "||||||||":                       "swipe 1111",
+		"|0200|%E?|" + cardTwo + "||||||||":                   "swipe reader-error 1111",
+		"|0200|%E?|;E?||||||||":                               "swipe reader-error reader-error unreadable",
+		"|0200||4" + hexTwo + "||||||||":                      "report",
+		"|0600||" + cardTwo + "||||||FFFF9876543210E00008|||": "swipe length unreadable",
+		"|02;0||" + cardTwo + "||||||||":                      "report",
+	} {
+		dec, err := Serial().Open(driver.Attributes{Transport: driver.TTY}, nil, rules())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(strings.Fields(decoded(dec, shown+text+"\r")), " "); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What a descriptor lacks is named as its usages are written.
+func TestFieldsNameUsages(t *testing.T) {
+	_, err := MagTek().Open(driver.Attributes{Descriptor: []byte{0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x75, 0x08, 0x95, 0x6e, 0x09, 0x30, 0x81, 0x02, 0xc0}}, nil, rules())
+	if err == nil || !strings.Contains(err.Error(), "track 1 (usages ff00:0020, ff00:0028 and ff00:0030)") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -39,8 +39,8 @@ func fieldsOf(d hid.Descriptor) (fields, error) {
 		n := hid.Usage(i)
 		f.status[i], f.length[i], f.data[i] = f.part(usageStatus1+n), f.part(usageLength1+n), f.part(usageData1+n)
 		if f.status[i].Count == 0 || f.length[i].Count == 0 || f.data[i].Size != 8 || f.data[i].Offset%8 != 0 {
-			return f, fmt.Errorf("its report descriptor does not have status, length and data of track %d (usages FF00:%X, %X, %X) in one report",
-				i+1, usageStatus1&0xff+n, usageLength1&0xff+n, usageData1&0xff+n)
+			return f, fmt.Errorf("its report descriptor does not have status, length and data of track %d (usages %v, %v and %v) in one report",
+				i+1, usageStatus1+n, usageLength1+n, usageData1+n)
 		}
 	}
 	f.encode, f.card = f.part(usageEncode), f.part(usageCard)

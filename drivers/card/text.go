@@ -99,7 +99,8 @@ func secureAt(frame []byte) int {
 // (99875475, "Card data (KB)"): masked tracks, then, in hex, the
 // encryption status, tracks 1 to 3 and the MagnePrint with its status, then the
 // serial number of the reader, and again in hex the session id and the key
-// serial number, then what is not needed.
+// serial number, then what is not needed. Tracks that are not encrypted stand
+// there as they are (its appendix D, example 5).
 const (
 	partMasked = iota
 	partStatus
@@ -114,8 +115,7 @@ const (
 	safeParts
 )
 
-// magneSafe gives the reading of the text of a MagneSafe reader. One that does
-// not encrypt sends the tracks themselves in hex.
+// magneSafe gives the reading of the text of a MagneSafe reader.
 func (t textReader) magneSafe(at time.Time, frame []byte) driver.Reading {
 	var parts [safeParts][]byte
 	n := 0
@@ -159,7 +159,7 @@ func (t textReader) magneSafe(at time.Time, frame []byte) driver.Reading {
 // unhexParts turns what is in hex into bytes, in place.
 func unhexParts(parts *[safeParts][]byte) bool {
 	for i, p := range parts {
-		if i == partMasked || i == partSerial {
+		if i == partMasked || i == partSerial || clearTrack(i, p) {
 			continue
 		}
 		n, err := hex.Decode(p, p)
@@ -169,6 +169,12 @@ func unhexParts(parts *[safeParts][]byte) bool {
 		parts[i] = p[:n]
 	}
 	return true
+}
+
+// clearTrack reports whether a part is a track that is not encrypted: it begins
+// with a start sentinel, which is no hex digit.
+func clearTrack(i int, p []byte) bool {
+	return i >= partTrack1 && i <= partTrack3 && len(p) > 0 && bytes.IndexByte([]byte(sentinels), p[0]) >= 0
 }
 
 // maskedTracks gives the masked tracks of a text, with their sentinels.
