@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"posd/drivers/hotplug"
@@ -98,9 +99,17 @@ func (d Doctor) read(parts ...string) string {
 // rulesFile is the name of the udev rules, wherever they are installed.
 const rulesFile = "70-posd.rules"
 
+// writeRules is the command that writes the rules and has udev read them, and
+// installRules has it go by them too: as if the devices were plugged in again, since
+// with a mere change the nodes of serial ports stay as they are.
+const (
+	writeRules   = "posd doctor --rules | sudo tee /etc/udev/rules.d/" + rulesFile + " && sudo udevadm control --reload"
+	installRules = writeRules + " && sudo udevadm trigger --action=add --subsystem-match=usb --subsystem-match=tty --subsystem-match=hidraw"
+)
+
 // rules looks for the udev rules where udev does, the first of them counts.
 func (d Doctor) rules() []Finding {
-	f := Finding{Check: "rules", Subject: rulesFile, Remedy: "posd doctor --rules | sudo tee /etc/udev/rules.d/" + rulesFile + " && sudo udevadm control --reload && sudo udevadm trigger"}
+	f := Finding{Check: "rules", Subject: rulesFile, Remedy: installRules}
 	if info, err := os.Stat(d.path("run/udev/control")); err != nil || info.Mode().Type() != os.ModeSocket {
 		return []Finding{{"rules", Warning, "udev", "udev does not run: nodes keep the owner and mode that the kernel gives them, which is root's", "start posd as a user who may read them"}}
 	}
@@ -125,19 +134,20 @@ func (d Doctor) groups() []Finding {
 	if d.User == "root" {
 		return nil
 	}
+	_, mine := d.ids()
 	var all []Finding
 	for name, why := range map[string]string{"posdev": "what the udev rules know", "dialout": "serial ports", "input": "keyboards"} {
 		f := Finding{Check: "group", Subject: name, Severity: Warning}
-		members, exists := d.group(name)
+		gid, exists := d.group(name)
 		switch {
 		case !exists && name == "posdev":
 			f.Severity, f.Detail = Problem, "there is no group "+name+", which is to own "+why
 			f.Remedy = "sudo groupadd --system " + name + " && sudo usermod -aG " + name + " " + d.User
 		case !exists:
 			continue
-		case !slices.Contains(members, d.User):
-			f.Detail = "user " + d.User + " is not in group " + name + ", which owns " + why + " (a unit's SupplementaryGroups= does as well)"
-			f.Remedy = "sudo usermod -aG " + name + " " + d.User
+		case !slices.Contains(mine, gid):
+			f.Detail = "user " + d.User + " is not in group " + name + ", which owns " + why
+			f.Remedy = d.join(name)
 		default:
 			f.Severity, f.Detail = Good, "user "+d.User+" is in group "+name
 		}
@@ -147,22 +157,33 @@ func (d Doctor) groups() []Finding {
 	return all
 }
 
-// group gives the members of a group.
-func (d Doctor) group(name string) (members []string, exists bool) {
+// group gives the number of a group.
+func (d Doctor) group(name string) (gid int, exists bool) {
 	for line := range strings.Lines(d.read("etc/group")) {
 		fields := strings.Split(strings.TrimSpace(line), ":")
 		if len(fields) == 4 && fields[0] == name {
-			return strings.Split(fields[3], ","), true
+			gid, err := strconv.Atoi(fields[2])
+			return gid, err == nil
 		}
 	}
-	return nil, false
+	return 0, false
+}
+
+// join gives the command by which the user comes into a group. A process has the
+// groups that it was started with.
+func (d Doctor) join(group string) string {
+	return "sudo usermod -aG " + group + " " + d.User + " && sudo systemctl restart posd"
 }
 
 // holder says who has a node open, beside posd.
 func (d Doctor) holder(n hotplug.Node) Finding {
 	holders, err := node.Holders(d.path("proc"), d.path(n.Path))
 	for _, h := range holders {
-		if h.Command != "posd" {
+		switch {
+		case h.Command == "posd":
+		case n.Subsystem == hotplug.Input: // a desktop opens every keyboard, and so does logind
+			return Finding{"holder", Warning, n.Path, "it is open in " + h.Command + " (process " + itoa(h.PID) + ") too, which keeps posd from it if that has grabbed it", stopping(h.Command, n)}
+		default:
 			return Finding{"holder", Problem, n.Path, "it is open in " + h.Command + " (process " + itoa(h.PID) + ")", stopping(h.Command, n)}
 		}
 	}

@@ -38,11 +38,15 @@ func (d Doctor) processes() []process {
 	return all
 }
 
-// daemons looks for a second posd.
+// daemons looks for a second posd. The one of the service is the one that stays.
 func (d Doctor) daemons(processes []process) []Finding {
 	var running []string
 	for _, p := range processes {
-		if p.name == "posd" && slices.Contains(p.command, "run") {
+		switch {
+		case p.name != "posd" || !slices.Contains(p.command, "run"):
+		case strings.Contains(d.read("proc", itoa(p.pid), "cgroup"), "/posd.service"):
+			running = slices.Insert(running, 0, itoa(p.pid))
+		default:
 			running = append(running, itoa(p.pid))
 		}
 	}
@@ -63,7 +67,7 @@ func (d Doctor) thieves(n hotplug.Node, processes []process) []Finding {
 		switch {
 		case p.name == "ModemManager" && !d.ignoredByModemManager(n):
 			all = append(all, Finding{"ModemManager", Warning, n.Path, "ModemManager runs, and nothing tells it to leave this port alone: it sends AT commands, which a scanner may take for settings",
-				"posd doctor --rules | sudo tee /etc/udev/rules.d/" + rulesFile + " && sudo udevadm control --reload && sudo udevadm trigger, or: sudo systemctl disable --now ModemManager"})
+				installRules + ", or: sudo systemctl disable --now ModemManager"})
 		case strings.HasSuffix(p.name, "getty") && slices.Contains(p.command, n.Kernel):
 			all = append(all, Finding{"getty", Problem, n.Path, "a login prompt (process " + itoa(p.pid) + ") waits on this port", stopping("agetty", n)})
 		}
@@ -100,9 +104,11 @@ func (d Doctor) brltty(n hotplug.Node) []Finding {
 	}
 	files, _ := filepath.Glob(d.path("usr/lib/udev/rules.d/*brltty*.rules"))
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err == nil && strings.Contains(string(text), strings.ReplaceAll(id, "/", `", ATTRS{idProduct}=="`)) || strings.Contains(strings.ToLower(string(text)), id) {
-			return []Finding{{"brltty", Warning, n.Path, "brltty takes converters of this kind (" + strings.ReplaceAll(id, "/", ":") + ") for Braille displays", "sudo apt-get remove brltty, or: " + stopping("brltty", n)}}
+		text, _ := os.ReadFile(file) // one that cannot be read says nothing
+		for line := range strings.Lines(strings.ToLower(string(text))) {
+			if !strings.HasPrefix(line, "#") && (strings.Contains(line, id) || strings.Contains(line, strings.ReplaceAll(id, "/", `", attrs{idproduct}=="`))) {
+				return []Finding{{"brltty", Warning, n.Path, "brltty takes converters of this kind (" + strings.ReplaceAll(id, "/", ":") + ") for Braille displays", "sudo apt-get remove brltty, or: " + stopping("brltty", n)}}
+			}
 		}
 	}
 	return nil
@@ -122,7 +128,7 @@ func (d Doctor) modules() []Finding {
 			}
 			all = append(all, Finding{"module", Problem, n.Path,
 				fmt.Sprintf("the kernel has no driver for interface %d of %s (%s): the module %s is not loaded", i, n.Model, n.IDAtPort(), module),
-				"sudo modprobe " + module + " && echo " + module + " | sudo tee /etc/modules-load.d/posd.conf"})
+				"sudo modprobe " + module + " && echo " + module + " | sudo tee -a /etc/modules-load.d/posd.conf"})
 		}
 	}
 	return all
@@ -163,9 +169,9 @@ func (d Doctor) permission(n hotplug.Node) Finding {
 	group := d.groupName(int(stat.Gid))
 	f.Severity = Problem
 	f.Detail = fmt.Sprintf("user %s may not read and write it: it belongs to user %d and group %s, mode %04o", d.User, stat.Uid, group, info.Mode().Perm())
-	f.Remedy = "sudo usermod -aG " + group + " " + d.User + " && sudo systemctl restart posd"
+	f.Remedy = d.join(group)
 	if info.Mode().Perm()&0o060 != 0o060 || stat.Gid == 0 {
-		f.Remedy = "posd doctor --rules | sudo tee /etc/udev/rules.d/" + rulesFile + " && sudo udevadm control --reload && sudo udevadm trigger --action=add /sys" + n.SysPath
+		f.Remedy = writeRules + " && sudo udevadm trigger --action=add /sys" + n.SysPath
 	}
 	return f
 }
@@ -183,7 +189,8 @@ func (d Doctor) mayUse(mode os.FileMode, uid, gid int) bool {
 	return perm&both == both
 }
 
-// ids gives the user's number, and those of its groups.
+// ids gives the user's number, and those of its groups: of a posd that runs those
+// that it was started with, else those that it would be.
 func (d Doctor) ids() (uid int, gids []int) {
 	uid = -1
 	for line := range strings.Lines(d.read("etc/passwd")) {
@@ -194,6 +201,9 @@ func (d Doctor) ids() (uid int, gids []int) {
 			gids = append(gids, gid)
 		}
 	}
+	if running, ok := d.runningGroups(uid); ok {
+		return uid, append(gids, running...)
+	}
 	for line := range strings.Lines(d.read("etc/group")) {
 		f := strings.Split(strings.TrimSpace(line), ":")
 		if len(f) == 4 && slices.Contains(strings.Split(f[3], ","), d.User) {
@@ -201,7 +211,57 @@ func (d Doctor) ids() (uid int, gids []int) {
 			gids = append(gids, gid)
 		}
 	}
-	return uid, gids
+	return uid, append(gids, d.unitGroups()...)
+}
+
+// runningGroups gives the groups of the posd that a user runs.
+func (d Doctor) runningGroups(uid int) (gids []int, ok bool) {
+	for _, p := range d.processes() {
+		if p.name != "posd" || !slices.Contains(p.command, "run") {
+			continue
+		}
+		its := map[string][]string{}
+		for line := range strings.Lines(d.read("proc", itoa(p.pid), "status")) {
+			key, values, _ := strings.Cut(line, ":")
+			its[key] = strings.Fields(values)
+		}
+		if len(its["Uid"]) == 0 || its["Uid"][0] != itoa(uid) {
+			continue
+		}
+		for _, s := range append(its["Groups"], its["Gid"]...) {
+			if gid, err := strconv.Atoi(s); err == nil {
+				gids = append(gids, gid)
+			}
+		}
+		return gids, true
+	}
+	return nil, false
+}
+
+// unitGroups gives the groups that systemd starts posd with, where the user is the
+// unit's.
+func (d Doctor) unitGroups() (gids []int) {
+	if d.User != "posd" {
+		return nil
+	}
+	var names []string
+	for _, dir := range []string{"etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
+		files, _ := filepath.Glob(d.path(dir, "posd.service.d", "*.conf"))
+		for _, file := range append(files, d.path(dir, "posd.service")) {
+			text, _ := os.ReadFile(file) // one that is not there has none
+			for line := range strings.Lines(string(text)) {
+				if groups, ok := strings.CutPrefix(strings.TrimSpace(line), "SupplementaryGroups="); ok {
+					names = append(names, strings.Fields(groups)...)
+				}
+			}
+		}
+	}
+	for _, name := range names {
+		if gid, exists := d.group(name); exists {
+			gids = append(gids, gid)
+		}
+	}
+	return gids
 }
 
 func (d Doctor) groupName(gid int) string {

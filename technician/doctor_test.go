@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,7 +116,7 @@ func TestDoctorRules(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(filepath.Join(m.root, "etc/udev")), os.RemoveAll(filepath.Join(m.root, "usr"))); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, d, "rules", Problem, "not installed", "posd doctor --rules")
+	expect(t, d, "rules", Problem, "not installed", "udevadm trigger --action=add")
 	if err := os.RemoveAll(filepath.Join(m.root, "run")); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +129,45 @@ func TestDoctorGroups(t *testing.T) {
 	all := found(t, m.doctor(), "group")
 	if len(all) != 2 || all[0].Severity != Problem || !strings.Contains(all[0].Remedy, "groupadd --system posdev") || !strings.Contains(all[1].Remedy, "usermod -aG dialout posd") {
 		t.Errorf("%+v", all)
+	}
+}
+
+// As it is installed, systemd gives posd its groups, and no file of users does.
+func TestDoctorKnowsTheUnitsGroups(t *testing.T) {
+	m := newMachine(t)
+	m.write("etc/group", "root:x:0:\nposdev:x:991:\ndialout:x:20:\ninput:x:104:\nplugdev:x:46:\n")
+	if all := found(t, m.doctor(), "group"); len(all) != 3 || all[0].Severity != Warning {
+		t.Errorf("without the unit: %+v", all)
+	}
+	m.write("usr/lib/systemd/system/posd.service", "[Service]\nUser=posd\nSupplementaryGroups=dialout input\nSupplementaryGroups=posdev\n")
+	for _, f := range found(t, m.doctor(), "group") {
+		if f.Severity != Good {
+			t.Errorf("%+v", f)
+		}
+	}
+	if uid, gids := m.doctor().ids(); uid != 990 || !slices.Contains(gids, 991) || slices.Contains(gids, 46) {
+		t.Errorf("user %d, groups %v", uid, gids)
+	}
+	d := m.doctor()
+	d.User = "anna"
+	if all := found(t, d, "group"); all[0].Severity != Warning {
+		t.Errorf("the unit's groups are not Anna's: %+v", all)
+	}
+	// One that runs has what it was started with.
+	m.process("300", "posd", "run")
+	m.write("proc/300/status", "Name:\tposd\nUid:\t990\t990\t990\t990\nGid:\t990\t990\t990\t990\nGroups:\t20 990 \n")
+	for _, f := range found(t, m.doctor(), "group") {
+		if (f.Severity == Good) != (f.Subject == "dialout") || f.Severity != Good && !strings.Contains(f.Remedy, "systemctl restart posd") {
+			t.Errorf("%+v", f)
+		}
+	}
+	m.write("etc/systemd/system/posd.service.d/more.conf", "[Service]\nSupplementaryGroups=plugdev\n")
+	if _, gids := m.doctor().ids(); slices.Contains(gids, 46) {
+		t.Errorf("it was not started with %v", gids)
+	}
+	m.write("proc/300/status", "Uid:\t0\n")
+	if _, gids := m.doctor().ids(); !slices.Contains(gids, 46) || !slices.Contains(gids, 991) {
+		t.Errorf("groups %v", gids)
 	}
 }
 
@@ -174,6 +214,8 @@ func TestDoctorThieves(t *testing.T) {
 	}
 	m.process("201", "posd", "run", "--config", "x")
 	expect(t, m.doctor(n), "posd", Problem, "200, 201", "kill 201")
+	m.write("proc/201/cgroup", "0::/system.slice/posd.service\n")
+	expect(t, m.doctor(n), "posd", Problem, "201, 200", "kill 200")
 }
 
 func TestDoctorBrltty(t *testing.T) {
@@ -184,6 +226,10 @@ func TestDoctorBrltty(t *testing.T) {
 	d.Ports = []string{"/dev/ttyACM0"}
 	if all := found(t, d, "brltty"); len(all) != 0 {
 		t.Errorf("%+v", all)
+	}
+	m.write("usr/lib/udev/rules.d/85-brltty.rules", "# Device: 1A86/7523\n#ENV{PRODUCT}==\"1a86/7523/*\"\n")
+	if all := found(t, d, "brltty"); len(all) != 0 {
+		t.Errorf("a comment: %+v", all)
 	}
 	m.write("usr/lib/udev/rules.d/85-brltty.rules", `ENV{PRODUCT}=="1a86/7523/*", ENV{BRLTTY_BRAILLE_DRIVER}="bm"`+"\n")
 	expect(t, d, "brltty", Warning, "1a86:7523", "remove brltty")
@@ -196,7 +242,7 @@ func TestDoctorModules(t *testing.T) {
 		m.write("sys/devices/usb1/1-2/1-2:1."+itoa(i)+"/bInterfaceClass", class+"\n")
 	}
 	all := found(t, m.doctor(n), "module")
-	if len(all) != 2 || !strings.Contains(all[0].Remedy, "modprobe ftdi_sio") || !strings.Contains(all[1].Remedy, "modprobe cdc_acm") {
+	if len(all) != 2 || !strings.Contains(all[0].Remedy, "modprobe ftdi_sio") || !strings.Contains(all[1].Remedy, "modprobe cdc_acm && echo cdc_acm | sudo tee -a /etc/modules-load.d") {
 		t.Errorf("%+v", all)
 	}
 }
@@ -210,6 +256,9 @@ func TestDoctorHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, m.doctor(n), "holder", Problem, "ModemManager (process 300)", "disable --now ModemManager")
+	n.Subsystem = hotplug.Input
+	m.write("proc/300/comm", "Xorg\n")
+	expect(t, m.doctor(n), "holder", Warning, "Xorg (process 300) too", "end it")
 	m.write("proc/300/comm", "posd\n")
 	if all := found(t, m.doctor(n), "holder"); len(all) != 0 {
 		t.Errorf("posd itself: %+v", all)

@@ -14,6 +14,7 @@ import (
 
 	"posd/cli"
 	"posd/drivers"
+	"posd/drivers/driver"
 	"posd/drivers/hardware"
 	"posd/drivers/hotplug"
 	"posd/lane/api"
@@ -72,24 +73,36 @@ func examine(ctx context.Context, client *api.Client, config, who string) ([]tec
 	}
 	d := technician.Doctor{
 		Root: "/", User: whoReads(who), Rules: hardware.Rules(), Nodes: nodes,
-		Relevant: func(n hotplug.Node) bool { return drivers.RoleOf(n) != "" },
+		Relevant: relevant(nil),
 	}
 	c, err := loadConfig(config)
 	var findings []technician.Finding
 	switch {
 	case err == nil:
+		d.Relevant = relevant(deviceConfigs(c))
 		for _, dev := range c.Devices {
 			if dev.Port != "" {
 				d.Ports = append(d.Ports, dev.Port)
 			}
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		findings = append(findings, technician.Finding{Check: "configuration", Severity: technician.Warning, Subject: config, Detail: "it is not there", Remedy: "write it: see /usr/share/doc/posd/posd.toml"})
+		findings = append(findings, technician.Finding{Check: "configuration", Severity: technician.Warning, Subject: config, Detail: "it is not there", Remedy: "write it: systemd/posd.toml of the sources is one, with every key"})
 	default:
 		findings = append(findings, technician.Finding{Check: "configuration", Severity: technician.Problem, Subject: config, Detail: "posd cannot start with it", Remedy: "posd config check --config " + config})
 	}
 	findings = append(findings, d.Examine()...)
 	return append(running{client}.findings(ctx), findings...), nil
+}
+
+// relevant reports whether a node is of a device that is configured by its id, or
+// certainly a scanner, card reader or keypad.
+func relevant(devices []drivers.DeviceConfig) func(hotplug.Node) bool {
+	return func(n hotplug.Node) bool {
+		return drivers.RoleOf(n) != "" || slices.ContainsFunc(devices, func(d drivers.DeviceConfig) bool {
+			usbfs := d.Transport == driver.USBFS
+			return !d.Disabled && !d.ID.IsZero() && d.ID.Matches(n) && usbfs == (n.Subsystem == hotplug.USB)
+		})
+	}
 }
 
 // whoReads is whom the devices are to be read by: the daemon's user where there is
