@@ -239,7 +239,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	l := start(t, scannerAt(s))
 	l.reaches(node.Claimed)
-	if st := l.Status()[0]; !strings.Contains(st.Remedy, "fuser") {
+	if st := l.Status()[0]; !strings.Contains(st.Remedy, "sudo posd doctor") {
 		t.Errorf("status: %+v", st)
 	}
 	other.Close()

@@ -51,7 +51,7 @@ func TestNoPermissionNamesTheGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := Fail(path, fs.ErrPermission).Remedy
-	if !strings.Contains(got, "usermod -aG") || !strings.Contains(got, "group "+groupOf(path)) || groupOf(path) == "" {
+	if !strings.HasSuffix(got, "sudo usermod -aG "+groupOf(path)+" root") || !strings.Contains(got, "group "+groupOf(path)) || groupOf(path) == "" {
 		t.Errorf("got %s", got)
 	}
 }

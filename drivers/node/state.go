@@ -55,17 +55,17 @@ func Unplugged(path string) *Error {
 }
 
 func claimed(path string) *Error {
-	return &Error{Claimed, path + " is in use by another program", "find it with: fuser -v " + path + "; ModemManager, brltty, a getty and a second posd are the usual ones"}
+	return &Error{Claimed, path + " is in use by another program", "end that program: sudo posd doctor names it; ModemManager, brltty, a getty and a second posd are the usual ones"}
 }
 
 func noPermission(path string) *Error {
-	who := "user " + strconv.Itoa(os.Geteuid())
+	who := strconv.Itoa(os.Geteuid())
 	if u, err := user.Current(); err == nil {
-		who = "user " + u.Username
+		who = u.Username
 	}
-	e := &Error{NoPermission, fmt.Sprintf("%s may not be read by %s", path, who), "give " + who + " access to " + path}
+	e := &Error{NoPermission, fmt.Sprintf("%s may not be read by user %s", path, who), "give user " + who + " access to " + path + ": posd doctor says how"}
 	if group := groupOf(path); group != "" {
-		e.Remedy = fmt.Sprintf("add %s to group %s (usermod -aG), then start posd again", who, group)
+		e.Remedy = fmt.Sprintf("add user %s to group %s, then start posd again: sudo usermod -aG %s %s", who, group, group, who)
 	}
 	return e
 }
