@@ -21,15 +21,19 @@ func isCard(data []byte, at time.Time, emit driver.Emit) bool {
 
 // looksLikeTrack reports whether a label is shaped as tracks of ISO/IEC 7813:
 // start sentinel, end sentinel, and enough digits for a card number between, or
-// the E of a track that could not be read. Encrypting readers put a head before
-// the tracks, and masks in the place of digits.
+// the E of a track that could not be read. Half a track is one too, as long as
+// the number and what parts it from the rest are there: encrypting readers put a
+// head before the tracks, and masks in the place of digits; of a card that was
+// pulled askew either sentinel is lost.
 func looksLikeTrack(data []byte) bool {
+	return tracked(data) || masked(data) || startless(data)
+}
+
+// tracked reports whether a label has both sentinels.
+func tracked(data []byte) bool {
 	start := bytes.IndexAny(data, "%;+")
-	if start < 0 || bytes.IndexByte(data[start:], '?') < 0 {
+	if start < 0 || start > 4 || bytes.IndexByte(data[start:], '?') < 0 {
 		return false
-	}
-	if start > 4 {
-		return masked(data[start:])
 	}
 	digits := 0
 	for _, c := range data[start:] {
@@ -51,10 +55,28 @@ func masked(data []byte) bool {
 			continue
 		}
 		behind := data[i+1:]
-		rest := bytes.TrimLeft(behind, "B*0123456789")
+		rest := bytes.TrimLeft(behind, "Bb*0123456789")
 		if len(behind)-len(rest) >= shortestCard && len(rest) > 0 && bytes.IndexByte([]byte("^=?"), rest[0]) >= 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// startless reports whether a label begins as a track behind its start sentinel:
+// of track 2 the number, "=", expiry and service code; of track 1 a format code,
+// the number and "^". An AIM identifier may stand before it.
+func startless(data []byte) bool {
+	if len(data) > 3 && data[0] == ']' {
+		data = data[3:]
+	}
+	rest := bytes.TrimLeft(data, "0123456789")
+	if n := len(data) - len(rest); n >= shortestCard && len(rest) > 0 && rest[0] == '=' {
+		return len(rest)-len(bytes.TrimLeft(rest[1:], "0123456789")) > 4
+	}
+	if len(data) == 0 || data[0]|0x20 != 'b' { // small where Caps Lock is on
+		return false
+	}
+	rest = bytes.TrimLeft(data[1:], "0123456789 ")
+	return len(data)-len(rest) > shortestCard && len(rest) > 0 && rest[0] == '^'
 }
