@@ -21,8 +21,9 @@ func keySettings() []driver.Setting {
 }
 
 // keyPause is less than a person takes from one key to the next, and more than
-// a slow line from one character to the next.
-const keyPause = 30 * time.Millisecond
+// a slow line takes from one character to the next, or a scanner that plays a
+// keyboard which is asked every 16 ms: 32 ms a key, press and release.
+const keyPause = 50 * time.Millisecond
 
 // keyDecoder makes readings of keys.
 type keyDecoder struct {

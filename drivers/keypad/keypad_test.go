@@ -186,6 +186,7 @@ func TestFits(t *testing.T) {
 	}{
 		"a person":         {reads(0.2, "1", "2", "3", "\r"), true},
 		"a slow line":      {reads(0.001, "1", "2", "3", "\r"), false},
+		"300 baud":         {reads(0.033, "1", "2", "3", "\r"), false},
 		"a scanner":        {reads(0.2, "036000291452\r"), false},
 		"a pin pad":        {reads(3, "\x02123\x03", "\x0245", "6\x03"), true},
 		"a scanner's STX":  {reads(3, "\x02A036000291452\x03"), false},
@@ -211,7 +212,9 @@ func TestFits(t *testing.T) {
 		want  bool
 	}{
 		"a person":     {events(0.2, append(number, keyboard.KeyKPEnter)...), true},
+		"a quick one":  {events(0.06, append(number, keyboard.KeyKPEnter)...), true},
 		"a scanner":    {events(0.016, append(number, keyboard.KeyKPEnter)...), false},
+		"a slow one":   {events(0.032, append(number, keyboard.KeyKPEnter)...), false},
 		"letters":      {events(0.2, keyboard.KeyA, keyboard.KeyKP1), false},
 		"nothing":      {nil, true},
 		"a single key": {events(1, keyboard.KeyEsc), true},
