@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -36,41 +37,115 @@ type Source struct {
 type Listener func(Source, driver.Read)
 
 // Listen has hear listen to every device that is read, and to every other node
-// that could be a scanner's, reader's or keypad's, until ctx ends. What is read
-// meanwhile goes into no basket. A name listens to that device alone. ready is
-// called when all of them are listened to.
+// that could be a scanner's, reader's or keypad's, until ctx ends; also to those
+// that are plugged in meanwhile. What is read goes into no basket. A name listens
+// to that device alone. ready is called when all of them are listened to.
 func (m *Manager) Listen(ctx context.Context, name string, ready func(), hear Listener) error {
-	var stops []func()
-	defer func() {
-		for _, stop := range stops {
-			stop()
+	l := &listening{Manager: m, hear: hear, nodes: map[string]hotplug.Node{}}
+	defer l.stop()
+	changed, err := l.begin(name)
+	if err != nil {
+		return err
+	}
+	for begun := false; ; begun = true {
+		if name == "" {
+			l.overhearAll(ctx, begun)
 		}
-	}()
-	busy := map[string]bool{}
-	for _, d := range m.all() {
+		if !begun {
+			ready()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+			changed = m.changes()
+		}
+	}
+}
+
+// listening is what one Listen listens to.
+type listening struct {
+	*Manager
+	hear  Listener
+	stops []func()                // of its taps
+	nodes map[string]hotplug.Node // that are or were overheard, by their paths
+	wg    sync.WaitGroup
+}
+
+// begin taps the device of a name, or all of them, and those that will be adopted.
+func (l *listening) begin(name string) (changed <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.devices {
 		if name != "" && d.cfg.Name != name {
 			continue
 		}
-		stop, err := m.tapFor(d, hear)
-		if err != nil {
-			return err
+		if err := l.tap(d); err != nil {
+			return nil, err
 		}
-		stops = append(stops, stop)
-		real, _ := filepath.EvalSymlinks(d.aim().path)
-		busy[real] = d.reads()
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	if name == "" {
-		for _, n := range m.idleNodes(busy) {
-			wg.Go(func() { m.overhear(ctx, n, hear) })
+	switch {
+	case name != "" && l.stops == nil:
+		return nil, fmt.Errorf("there is no device %q", name)
+	case name != "":
+	case l.listens != nil:
+		return nil, ErrTapped
+	default:
+		l.listens = l
+	}
+	return l.changed, nil
+}
+
+// tap taps a device. The manager is locked.
+func (l *listening) tap(d *device) error {
+	stop, err := d.attach(&Tap{Divert: true, Read: func(r driver.Read) { l.hear(d.source(), r) }})
+	if err == nil {
+		l.stops = append(l.stops, stop)
+	}
+	return err
+}
+
+func (l *listening) stop() {
+	l.wg.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.listens == l {
+		l.listens = nil
+	}
+	for _, stop := range l.stops {
+		stop()
+	}
+}
+
+// overhearAll overhears the nodes that it does not yet, and that no device reads.
+// Those that were plugged in just now, no device must be about to read.
+func (l *listening) overhearAll(ctx context.Context, late bool) {
+	for _, n := range l.idleNodes(l.busy(late)) {
+		if reflect.DeepEqual(l.nodes[n.Path], n) {
+			continue
 		}
-	} else if len(stops) == 0 {
-		return fmt.Errorf("there is no device %q", name)
+		l.nodes[n.Path] = n
+		l.wg.Go(func() { l.overhear(ctx, n, l.hear) })
 	}
-	ready()
-	<-ctx.Done()
-	return nil
+}
+
+// busy gives the nodes that devices read, or are to read.
+func (m *Manager) busy(all bool) map[string]bool {
+	nodes := map[string]bool{}
+	for _, d := range m.all() {
+		if path := d.aim().path; all || d.reads() {
+			real, _ := filepath.EvalSymlinks(path)
+			nodes[path], nodes[real] = true, true
+		}
+	}
+	return nodes
+}
+
+// changes gives a channel that is closed when something is plugged in or out.
+func (m *Manager) changes() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
 }
 
 // Record has hear listen to a device until ctx ends. What is read goes on as
@@ -88,11 +163,6 @@ func (m *Manager) Record(ctx context.Context, name string, ready func(), hear Li
 	ready()
 	<-ctx.Done()
 	return nil
-}
-
-// tapFor taps a device for a listener.
-func (m *Manager) tapFor(d *device, hear Listener) (func(), error) {
-	return m.Tap(d.cfg.Name, Tap{Divert: true, Read: func(r driver.Read) { hear(d.source(), r) }})
 }
 
 func (d *device) reads() bool {

@@ -66,6 +66,8 @@ type Manager struct {
 	devices []*device
 	nodes   map[string]hotplug.Node // that are plugged in, by subsystem and name
 	scanned bool                    // all that were there at the start are known
+	changed chan struct{}           // closed when something is plugged in or out, and made anew
+	listens *listening              // who listens to all devices; nil: nobody
 	idle    []Status                // devices that are there and not read
 	stats   map[string]Statistics   // as they were at the start
 }
@@ -87,7 +89,7 @@ func New(c Config) (*Manager, error) {
 	}
 	m := &Manager{
 		env: &environment{Config: c, open: opener(c.Sysfs, c.USBReader)}, settled: make(chan struct{}),
-		nodes: map[string]hotplug.Node{}, stats: loadStatistics(c.Statistics, c.Log),
+		nodes: map[string]hotplug.Node{}, changed: make(chan struct{}), stats: loadStatistics(c.Statistics, c.Log),
 	}
 	return m, m.configure()
 }
@@ -200,6 +202,8 @@ func (m *Manager) rebind() {
 		m.retarget(out)
 	}
 	m.idle = out.idle
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 func (m *Manager) retarget(b binding) {
@@ -255,6 +259,9 @@ func (m *Manager) adopt(c DeviceConfig) {
 	}
 	d := newDevice(r, m.env, m.statistics(c.Name))
 	d.adopted = true
+	if m.listens != nil {
+		_ = m.listens.tap(d) // it is new: nobody else does
+	}
 	m.devices = append(m.devices, d)
 }
 

@@ -22,8 +22,12 @@ func (m *Manager) Tap(name string, t Tap) (stop func(), err error) {
 	if d == nil {
 		return nil, fmt.Errorf("there is no device %q", name)
 	}
-	if !d.tap.CompareAndSwap(nil, &t) {
+	return d.attach(&t)
+}
+
+func (d *device) attach(t *Tap) (stop func(), err error) {
+	if !d.tap.CompareAndSwap(nil, t) {
 		return nil, ErrTapped
 	}
-	return func() { d.tap.CompareAndSwap(&t, nil) }, nil
+	return func() { d.tap.CompareAndSwap(t, nil) }, nil
 }
