@@ -186,16 +186,15 @@ func checkClear(t *testing.T, file string, v reflect.Value) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if name := v.Type().Field(i).Name; name != "descriptor" && name != "typist" && name != "Rules" && name != "last" {
+			if name := v.Type().Field(i).Name; name != "hidMSR" && name != "descriptor" && name != "typist" && name != "Rules" && name != "last" {
 				checkClear(t, file, v.Field(i))
 			}
 		}
-	case reflect.Array:
-		if v.Type().Elem().Kind() != reflect.Uint8 {
-			return
-		}
+	case reflect.Array, reflect.Slice:
 		for i := range v.Len() {
-			if v.Index(i).Uint() != 0 {
+			if e := v.Index(i); e.Kind() != reflect.Uint8 {
+				checkClear(t, file, e)
+			} else if e.Uint() != 0 {
 				t.Fatalf("%s: something is left in the decoder, at byte %d of %d", file, i, v.Len())
 			}
 		}

@@ -1,6 +1,7 @@
 package card
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -116,6 +117,7 @@ type hidMSRDecoder struct {
 	lengths [4]int // -1: the reader has sent none
 	buf     [maxTracks]byte
 	filled  [4]int // how many bytes of each track were sent
+	text    [3][maxTrack + 1]byte
 }
 
 func (d *hidMSRDecoder) Deadline() time.Time {
@@ -187,9 +189,26 @@ func (d *hidMSRDecoder) finish(emit driver.Emit) {
 	if d.all.Count > 0 {
 		tracks = d.cut()
 	}
+	d.characters(&tracks)
 	emit(swiped(d.last, d.reader.ReadFields(tracks, "")))
 	clear(d.buf[:])
 	d.got, d.waiting, d.filled = [256]bool{}, 0, [4]int{}
+}
+
+// characters makes characters of tracks that are the bits of the stripe, as the
+// usage tables have them. Most readers send characters all the same.
+func (d *hidMSRDecoder) characters(tracks *[4]msr.Field) {
+	for i := range d.text {
+		if t := &tracks[i]; isBits(t.Data) {
+			t.Data, t.Failed = msr.Stripe(t.Data, i+1, d.text[i][:])
+		}
+	}
+}
+
+// isBits reports whether a track is no text.
+func isBits(track []byte) bool {
+	track = bytes.TrimRight(track, "\x00\r\n")
+	return bytes.ContainsFunc(track, func(c rune) bool { return c < ' ' || c > '~' })
 }
 
 // separate gives tracks that have a usage each. Without a length, a track ends
