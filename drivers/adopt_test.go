@@ -287,16 +287,19 @@ func TestTap(t *testing.T) {
 	do(t, s, "scan 036000291452")
 	for got := ""; got != "036000291452\r"; got += <-heard {
 	}
+	do(t, s, "send scanner 303336303030")
+	for got := ""; got != "036000"; got += <-heard {
+	}
 	stop()
 	stop()
-	do(t, s, "scan 5901234123457")
+	do(t, s, "send scanner 3239313435320D353930313233343132333435370D")
 	if got := l.label(); got != "5901234123457" {
 		t.Errorf("the diverted label went on: %s", got)
 	}
 	if len(heard) != 0 {
 		t.Errorf("heard %q after the end", <-heard)
 	}
-	if st := l.Status()[0]; st.Statistics.Good() != 2 {
+	if st := l.Status()[0]; st.Statistics.Good() != 3 {
 		t.Errorf("status: %+v", st)
 	}
 }

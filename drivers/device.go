@@ -23,6 +23,9 @@ const (
 	slow = 6 * time.Second
 	// letGo is how long a device may hold up who ends reading it.
 	letGo = 200 * time.Millisecond
+	// unfinished is for how long what somebody heard the beginning of is theirs,
+	// when they have ended: the rest of a label must not make a sale.
+	unfinished = time.Second
 )
 
 // device reads one device. Its goroutine owns the node, the buffer and the
@@ -34,6 +37,7 @@ type device struct {
 	log     *slog.Logger
 	tap     atomic.Pointer[Tap]
 	tapped  *Tap          // who hears what is being decoded now; the goroutine's
+	begun   time.Time     // when what is diverted, and no reading yet, was heard; the goroutine's
 	poke    chan struct{} // the target is another one, or may be there again
 	tried   chan struct{} // closed when it is known how the device is
 	cancel  func()        // ends the goroutine; nil before it runs. The manager's
@@ -331,9 +335,15 @@ func (s *session) run(ctx context.Context) error {
 
 // feed gives a read to the decoder, and says to the device what it wants to.
 func (s *session) feed(r driver.Read) {
-	s.tapped = s.tap.Load()
-	if s.tapped != nil && len(r.Data) > 0 {
-		s.tapped.Read(r)
+	tap := s.tap.Load()
+	if tap != nil || r.At.Sub(s.begun) >= unfinished {
+		s.tapped = tap
+	}
+	if tap != nil && len(r.Data) > 0 {
+		if tap.Divert {
+			s.begun = r.At
+		}
+		tap.Read(r)
 	}
 	driver.Feed(s.decoder, r, s.emit)
 	talker, ok := s.decoder.(driver.Talker)
@@ -363,6 +373,7 @@ func (d *device) deliver(ack func(bool)) driver.Emit {
 		r.Device, r.Ack = d.cfg.Name, ack
 		d.count(&r)
 		if d.tapped != nil && d.tapped.Divert {
+			d.begun, d.tapped = time.Time{}, d.tap.Load()
 			r.Swipe.Wipe()
 			if ack != nil {
 				ack(r.Problem() == nil)
