@@ -61,12 +61,23 @@ const (
 type Listen func(ctx context.Context, ready func(), hear drivers.Listener) error
 
 // bursts gives take every burst until ctx ends. It is wiped when take returns.
+// ready is called first, and on the same goroutine: both may write to one place.
 func bursts(ctx context.Context, listen Listen, ready func(), take func(*Burst)) error {
 	c := collector{open: map[string]*Burst{}, cut: map[string]bool{}, take: take, more: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- listen(ctx, ready, c.hear) }()
+	listening, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- listen(ctx, func() { close(listening) }, c.hear) }()
+	select {
+	case <-listening:
+	case err := <-ended:
+		ended <- err
+	}
+	select {
+	case <-listening:
+		ready()
+	default: // it failed before
+	}
 	for {
 		timer := time.NewTimer(c.flush(time.Now()))
 		select {
