@@ -152,6 +152,7 @@ func TestSameItem(t *testing.T) {
 		"three codes of one item":       {[]any{ean, 50, dm, 50, qr}, "EAN13", 2},
 		"two items, each with both":     {[]any{ean, 50, dm, 50, ean, 50, dm}, "EAN13 EAN13", 2},
 		"two items, interleaved":        {[]any{ean, 50, ean, 50, dm, 50, dm}, "EAN13 EAN13", 2},
+		"the oldest line first":         {[]any{ean, 300, ean, 150, dm, 100, dm}, "EAN13 EAN13", 2},
 		"one item's 2D code read twice": {[]any{ean, 50, dm, 50, dm}, "EAN13 GS1DATAMATRIX", 1},
 		"another item":                  {[]any{other, 50, dm}, "EAN13 GS1DATAMATRIX", 0},
 		"after the line was voided":     {[]any{ean, 50, void(1), dm}, "EAN13 GS1DATAMATRIX", 0},
