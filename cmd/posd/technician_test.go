@@ -259,7 +259,9 @@ func (f *shopFloor) records(b bench, device string, test bool, commands ...strin
 	go func() {
 		done <- b.record(ctx, device, test, 20*time.Second, func() { close(ready) }, func(p []byte) error {
 			text.Write(p)
-			got <- struct{}{}
+			if bytes.HasSuffix(p, []byte("0D\n")) { // both devices end with it
+				got <- struct{}{}
+			}
 			return nil
 		})
 	}()
