@@ -3,6 +3,7 @@ package drivers
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,9 +22,12 @@ import (
 type world struct {
 	at     []hotplug.Node // from the start
 	events chan hotplug.Change
+	errs   chan error // what watching fails with
 }
 
-func newWorld(at ...hotplug.Node) *world { return &world{at, make(chan hotplug.Change)} }
+func newWorld(at ...hotplug.Node) *world {
+	return &world{at, make(chan hotplug.Change), make(chan error)}
+}
 
 func (w *world) watch(ctx context.Context, _ string, change func(hotplug.Change)) error {
 	for _, n := range w.at {
@@ -36,6 +40,8 @@ func (w *world) watch(ctx context.Context, _ string, change func(hotplug.Change)
 			return nil
 		case c := <-w.events:
 			change(c)
+		case err := <-w.errs:
+			return err
 		}
 	}
 }
@@ -255,6 +261,38 @@ func TestStatisticsAreKept(t *testing.T) {
 			t.Errorf("%s: said %t", bad, said)
 		}
 	}
+}
+
+// TestWatchAnew: what came and went while nobody could watch is noticed when
+// somebody can again, and what was read all the time is read on.
+func TestWatchAnew(t *testing.T) {
+	t.Parallel()
+	stays, goes, comes := play(t, sim.Scanner), play(t, sim.Scanner), play(t, sim.Scanner)
+	at := func(s *sim.Sim, number string) hotplug.Node {
+		n := comAt(s.Path(sim.Scanner), "S"+number, "1-"+number)
+		n.Kernel += number
+		return n
+	}
+	w := newWorld(at(stays, "1"), at(goes, "2"))
+	l := inWorld(t, w, Config{Devices: []DeviceConfig{
+		{Name: "stays", Role: driver.Scanner, ID: idOf(t, "05f9:2214:S1")},
+		{Name: "goes", Role: driver.Scanner, ID: idOf(t, "05f9:2214:S2")},
+		{Name: "comes", Role: driver.Scanner, ID: idOf(t, "05f9:2214:S3")},
+	}})
+	l.expect(0, "stays", node.Reading)
+	l.expect(1, "goes", node.Reading)
+	w.at = []hotplug.Node{w.at[0], at(comes, "3")}
+	w.errs <- errors.New("no more descriptors")
+	l.expect(1, "goes", node.Missing)
+	l.expect(2, "comes", node.Reading)
+	l.expect(0, "stays", node.Reading)
+	do(t, stays, "scan 036000291452")
+	if got := l.label(); got != "036000291452" {
+		t.Errorf("got %q", got)
+	}
+	w.at = nil
+	w.errs <- errors.New("no more descriptors")
+	l.expect(0, "stays", node.Missing)
 }
 
 func TestTrim(t *testing.T) {

@@ -66,6 +66,7 @@ type Manager struct {
 	devices []*device
 	nodes   map[string]hotplug.Node // that are plugged in, by subsystem and name
 	scanned bool                    // all that were there at the start are known
+	seen    map[string]bool         // nodes that were told since watching began anew; nil when all were
 	changed chan struct{}           // closed when something is plugged in or out, and made anew
 	listens *listening              // who listens to all devices; nil: nobody
 	idle    []Status                // devices that are there and not read
@@ -138,14 +139,45 @@ func (m *Manager) Run(ctx context.Context) error {
 	return m.save()
 }
 
-// watch follows what is plugged in and out until ctx ends.
+// How long to wait before watching anew, when it has failed.
+const (
+	watchAgain     = time.Second
+	watchAgainSlow = time.Minute
+)
+
+// watch follows what is plugged in and out until ctx ends. If that fails, as it
+// does while the system has no more descriptors, it begins anew.
 func (m *Manager) watch(ctx context.Context) {
-	err := m.env.Watch(ctx, m.env.Sysfs, m.change)
-	if ctx.Err() != nil {
-		return
+	said := ""
+	for wait := watchAgain; ; wait = min(2*wait, watchAgainSlow) {
+		began := time.Now()
+		err := m.env.Watch(ctx, m.env.Sysfs, m.change)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > watchAgainSlow {
+			wait = watchAgain
+		}
+		if why := fmt.Sprint(err); why != said {
+			m.env.Log.Warn("what is plugged in is noticed late: posd looks again, ever less often", "err", err)
+			said = why
+		}
+		m.see(nil)
+		m.change(hotplug.Change{Action: hotplug.Scanned}) // what waits must not wait for ever
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		m.see(map[string]bool{})
 	}
-	m.env.Log.Warn("devices that are plugged in from now on are not noticed, but those that have a port in the configuration", "err", err)
-	m.change(hotplug.Change{Action: hotplug.Scanned}) // what waits must not wait for ever
+}
+
+// see has the nodes noted that are told until all were.
+func (m *Manager) see(seen map[string]bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = seen
 }
 
 // change notes that a node came, went or changed.
@@ -154,19 +186,34 @@ func (m *Manager) change(c hotplug.Change) {
 	defer m.mu.Unlock()
 	switch c.Action {
 	case hotplug.Scanned:
-		if !m.scanned {
-			m.scanned = true
-			m.rebind()
-			m.settle()
-		}
+		m.wasScanned()
 		return
 	case hotplug.Removed:
 		delete(m.nodes, keyOf(c.Node))
 	default:
 		m.nodes[keyOf(c.Node)] = c.Node
+		if m.seen != nil {
+			m.seen[keyOf(c.Node)] = true
+		}
 	}
 	if m.scanned { // before, half of what is there would be taken for all
 		m.rebind()
+	}
+}
+
+// wasScanned notes that all nodes are known.
+func (m *Manager) wasScanned() {
+	first := !m.scanned
+	m.scanned = true
+	if m.seen != nil {
+		maps.DeleteFunc(m.nodes, func(k string, _ hotplug.Node) bool { return !m.seen[k] })
+	}
+	if first || m.seen != nil {
+		m.rebind()
+	}
+	m.seen = nil
+	if first {
+		m.settle()
 	}
 }
 
