@@ -2,7 +2,6 @@ package barcode
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"posd/drivers/driver"
@@ -30,7 +29,7 @@ func Keyboard() driver.Driver {
 			"Control characters such as GS: Ctrl with a key, or Alt with digits, are understood; where the scanner sends function keys for them, function_keys tells which",
 		Beep: "the scanner; the host cannot give it",
 		Settings: append([]driver.Setting{
-			{Key: "layout", Values: layouts(), Default: "us", Doc: "the keyboard layout that the scanner types for"},
+			{Key: "layout", Values: keyboard.LayoutNames(), Default: "us", Doc: "the keyboard layout that the scanner types for"},
 			{Key: "function_keys", Values: "pairs such as DOWN=GS F7=0x1C", Doc: "the control characters that the scanner sends as keys which are none by themselves"},
 			{Key: "pace", Values: "time span, none", Default: "50ms", Doc: "keys that come slower on average are typed by a person, and no label"},
 		}, labelSettings()...),
@@ -39,14 +38,6 @@ func Keyboard() driver.Driver {
 		},
 		Open: openKeyboard,
 	}
-}
-
-func layouts() string {
-	var names []string
-	for _, l := range keyboard.Layouts() {
-		names = append(names, l.String())
-	}
-	return strings.Join(names, ", ")
 }
 
 func openKeyboard(_ driver.Attributes, s driver.Settings, _ tid.Rules) (driver.Decoder, error) {

@@ -28,7 +28,7 @@ func Keyboard() driver.Driver {
 		Mode: "keyboard emulation, which most readers come with, for the keyboard layout that is set here. ID TECH: product 2030. MagTek: property 0x10 (interface type) is 1",
 		Beep: "the reader; the host cannot give it",
 		Settings: []driver.Setting{
-			{Key: "layout", Values: "us, uk, de, fr, es, it", Default: "us", Doc: "the keyboard layout that the reader types for"},
+			{Key: "layout", Values: keyboard.LayoutNames(), Default: "us", Doc: "the keyboard layout that the reader types for"},
 			{Key: "lrc", Values: "true, false", Default: "false", Doc: "the reader sends the LRC behind each end sentinel"},
 			cipherSetting(),
 			{Key: "gap", Values: "time span", Default: "50ms", Doc: "silence after Enter that ends a swipe: readers may end each track with it"},

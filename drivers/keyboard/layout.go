@@ -22,6 +22,15 @@ const (
 // Layouts gives all layouts.
 func Layouts() []Layout { return []Layout{US, UK, DE, FR, ES, IT} }
 
+// LayoutNames gives the names of all layouts, with commas between them.
+func LayoutNames() string {
+	var names []string
+	for _, l := range Layouts() {
+		names = append(names, l.String())
+	}
+	return strings.Join(names, ", ")
+}
+
 // ParseLayout reads the name of a layout: us, uk, de, fr, es, it. The empty
 // text is US.
 func ParseLayout(s string) (Layout, error) {

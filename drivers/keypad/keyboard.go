@@ -1,7 +1,6 @@
 package keypad
 
 import (
-	"strings"
 	"time"
 
 	"posd/drivers/driver"
@@ -18,7 +17,7 @@ func Keyboard() driver.Driver {
 		Mode: "as it comes: the digits count whether Num Lock is on or off; Enter ends a number, Esc clears it, Backspace takes its last digit back",
 		Beep: "none",
 		Settings: append(keySettings(),
-			driver.Setting{Key: "layout", Values: layouts(), Default: "us", Doc: "the keyboard layout of a keypad that has keys of other kinds"},
+			driver.Setting{Key: "layout", Values: keyboard.LayoutNames(), Default: "us", Doc: "the keyboard layout of a keypad that has keys of other kinds"},
 			driver.Setting{Key: "num_lock_clears", Values: "true, false", Default: "false", Doc: "Num Lock clears what was keyed in, as on keypads that call it Clear; many press it by themselves with every digit"},
 		),
 		Claim: func(a driver.Attributes) bool {
@@ -27,14 +26,6 @@ func Keyboard() driver.Driver {
 		Fits: pressed,
 		Open: openKeyboard,
 	}
-}
-
-func layouts() string {
-	var names []string
-	for _, l := range keyboard.Layouts() {
-		names = append(names, l.String())
-	}
-	return strings.Join(names, ", ")
 }
 
 func openKeyboard(_ driver.Attributes, s driver.Settings, rules tid.Rules) (driver.Decoder, error) {
