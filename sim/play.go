@@ -15,20 +15,20 @@ type Through string
 // The ways to play a recording. All but a pty need the right to make devices,
 // which root has.
 const (
-	PTY    Through = "pty"    // a serial line
-	UHID   Through = "uhid"   // a HID device of the kernel, which has a hidraw node
-	UInput Through = "uinput" // a keyboard of the kernel
+	ThroughPTY    Through = "pty"    // a serial line
+	ThroughUHID   Through = "uhid"   // a HID device of the kernel, which has a hidraw node
+	ThroughUInput Through = "uinput" // a keyboard of the kernel
 )
 
 // ThroughFor gives the way to play a recording of a transport.
 func ThroughFor(transport string) (Through, error) {
 	switch transport {
 	case recording.TTY:
-		return PTY, nil
+		return ThroughPTY, nil
 	case recording.HIDRaw, recording.USBFS:
-		return UHID, nil
+		return ThroughUHID, nil
 	case recording.Evdev:
-		return UInput, nil
+		return ThroughUInput, nil
 	}
 	return "", fmt.Errorf("play a recording: it does not say of what transport it is")
 }
@@ -63,7 +63,11 @@ func Play(ctx context.Context, rec recording.Recording, o PlayOptions) (err erro
 	case o.Through != fits:
 		return fmt.Errorf("play a recording of %s: it goes through %s, and not through %s", rec.Transport, fits, o.Through)
 	}
-	s := map[Through]func() stage{PTY: func() stage { return &line{wire: wire{link: o.Link}} }, UHID: newUHID, UInput: newUInput}[o.Through]()
+	s := map[Through]func() stage{
+		ThroughPTY:    func() stage { return &line{wire: wire{link: o.Link}} },
+		ThroughUHID:   func() stage { return &uhidStage{} },
+		ThroughUInput: newUInput,
+	}[o.Through]()
 	where, err := s.open(ctx, rec)
 	if err != nil {
 		return fmt.Errorf("play a recording: %w", err)

@@ -57,7 +57,7 @@ func TestPlayErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Play(t.Context(), rec, PlayOptions{Through: UHID}); err == nil || !strings.Contains(err.Error(), say) {
+		if err := Play(t.Context(), rec, PlayOptions{Through: ThroughUHID}); err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -65,9 +65,9 @@ func TestPlayErrors(t *testing.T) {
 
 // The layout of what the kernel is told of a HID device (linux/uhid.h).
 func TestCreate2(t *testing.T) {
-	b := create2(recording.Recording{Name: "A scanner", Vendor: 0x0c2e, Product: 0x0b61, Descriptor: []byte{5, 0x8c}})
+	b := HID{Bus: BusUSB, Vendor: 0x0c2e, Product: 0x0b61, Name: "A scanner", Descriptor: []byte{5, 0x8c}}.create2()
 	const head = 4 + 128 + 64 + 64
-	if len(b) != head+2+2+16+2 || string(b[4:13]) != "A scanner" || b[head] != 2 || b[head+2] != busUSB || b[head+4] != 0x2e || b[head+8] != 0x61 || b[len(b)-1] != 0x8c {
+	if len(b) != head+2+2+16+2 || string(b[4:13]) != "A scanner" || b[head] != 2 || b[head+2] != BusUSB || b[head+4] != 0x2e || b[head+8] != 0x61 || b[len(b)-1] != 0x8c {
 		t.Errorf("% x", b)
 	}
 }

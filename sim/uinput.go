@@ -65,7 +65,7 @@ func (u *uinput) create(rec recording.Recording) error {
 		}
 	}
 	setup := make([]byte, 0, uinputSetup)
-	for _, v := range []uint16{busUSB, rec.Vendor, rec.Product, 1} {
+	for _, v := range []uint16{BusUSB, rec.Vendor, rec.Product, 1} {
 		setup = binary.NativeEndian.AppendUint16(setup, v)
 	}
 	name := rec.Name

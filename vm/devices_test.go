@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"posd/drivers/recording"
+	"posd/sim"
 	"posd/vm/emul"
 )
 
@@ -137,14 +138,15 @@ func TestBluetooth(t *testing.T) {
 		rec := readRecordings(t, "hid-pos-scanner")["hidpos"]
 		p := g.posd(table("till", "scanner", "0c2e:0b61:00:11:22:33:44:55"))
 		for n := 1; n <= 2; n++ {
-			d, err := emul.NewUHID(0x0c2e, 0x0b61, "Cordless Scanner", "00:11:22:33:44:55", rec.Descriptor)
+			d, err := sim.NewUHID(sim.HID{
+				Bus: sim.BusBluetooth, Vendor: 0x0c2e, Product: 0x0b61,
+				Name: "Cordless Scanner", Unique: "00:11:22:33:44:55", Descriptor: rec.Descriptor,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			p.state(t, "till", "reading")
-			if !d.Open() {
-				t.Error("nobody has the device open")
-			}
+			<-d.Opened()
 			if err := d.Send(hidposReport(upc)); err != nil {
 				t.Fatal(err)
 			}

@@ -119,7 +119,7 @@ the pace of the recording, for posd or another program to read:
 		switch sim.Through(*through) {
 		case "":
 			return replayHere(env, rec, name, *asJSON)
-		case sim.PTY, sim.UHID, sim.UInput:
+		case sim.ThroughPTY, sim.ThroughUHID, sim.ThroughUInput:
 		default:
 			return cli.Usagef("--through %q is none of pty, uhid, uinput", *through)
 		}
