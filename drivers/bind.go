@@ -169,17 +169,27 @@ func (b *binder) matching(s slot) [][]hotplug.Node {
 	return groups
 }
 
-// preference is the place in the table of the driver that would read a node; -1
-// if none can.
+// preferred orders the transports of a device that can be read over several: a
+// HID descriptor says what the device is, a serial port may be there for its
+// maintenance, and a keyboard is what it was before it was set up.
+var preferred = [...]driver.Transport{driver.HIDRaw, driver.TTY, driver.Evdev, driver.USBFS}
+
+// preference is how a node ranks among those of a device, the least first: by its
+// transport, then by the place in the table of the driver that would read it. It
+// is -1 if none can.
 func (s slot) preference(n hotplug.Node) int {
 	a := attributesAt(n)
 	if (a.Transport == driver.USBFS) != (s.cfg.Transport == driver.USBFS) || s.adopted && RoleOf(n) != s.cfg.Role {
 		return -1
 	}
-	return slices.IndexFunc(s.cfg.drivers, func(d driver.Driver) bool {
+	at := slices.IndexFunc(s.cfg.drivers, func(d driver.Driver) bool {
 		// What a USB device is, its interfaces tell when it is opened.
 		return d.Reads(a.Transport) && (a.Transport == driver.USBFS || d.Claim(a))
 	})
+	if at < 0 {
+		return -1
+	}
+	return slices.Index(preferred[:], a.Transport)*len(s.cfg.drivers) + at
 }
 
 // ambiguous says that several devices are what the configuration names.

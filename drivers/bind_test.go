@@ -90,6 +90,8 @@ func TestBind(t *testing.T) {
 	adopted := func(s slot) slot { s.adopted = true; return s }
 	gone := func(s slot) slot { s.path = ""; return s }
 	off := func(s slot) slot { s.cfg.Disabled = true; return s }
+	own := comNode("ttyACM0", 0x0c2e, "1-1")
+	own.Product = 0x0b61
 	one, twin := hidNode("hidraw0", "", "1-1"), hidNode("hidraw1", "", "1-2")
 	for _, c := range []struct {
 		name     string
@@ -100,6 +102,7 @@ func TestBind(t *testing.T) {
 	}{
 		{"absent", []slot{scanner("0c2e:0b61")}, nil, true, "missing"},
 		{"by id", []slot{scanner("0c2e:0b61")}, []hotplug.Node{one}, true, "/dev/hidraw0"},
+		{"a serial port beside the reader", []slot{scanner("0c2e:0b61")}, []hotplug.Node{own, one, keyNode("event0", "", "1-1")}, true, "/dev/hidraw0"},
 		{"by serial", []slot{scanner("0c2e:0b61:S200")}, []hotplug.Node{hidNode("hidraw0", "S100", "1-1"), hidNode("hidraw1", "S200", "1-2")}, false,
 			"/dev/hidraw1, disabled scanner-0c2e:0b61:S100@1-1"},
 		{"by port path", []slot{scanner("0c2e:0b61@1-2")}, []hotplug.Node{one, twin}, true, "/dev/hidraw1, adopt scanner-0c2e:0b61"},
