@@ -36,6 +36,7 @@ test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
 	POSD_TEST_ALL=1 $(GO) test -race ./...
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-unprivileged
+	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-vm
 	$(MAKE) --no-print-directory fuzz
 
 # test-vm runs the case RUN, or all. With KEEP=1 its guest stays, to look around.

@@ -78,8 +78,16 @@ func Play(ctx context.Context, rec recording.Recording, o PlayOptions) (err erro
 			return err
 		}
 	}
-	return play(ctx, s, rec.Entries, o.Fast)
+	if err := play(ctx, s, rec.Entries, o.Fast); err != nil || o.Through == ThroughPTY {
+		return err
+	}
+	sleep(ctx, linger)
+	return ctx.Err()
 }
+
+// linger is how long a device of the kernel stays when all was sent: one that is
+// taken away at once may not have been read.
+const linger = time.Second
 
 func play(ctx context.Context, s stage, entries []recording.Entry, fast bool) error {
 	var at time.Duration

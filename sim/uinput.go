@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,9 @@ const (
 	keys  = 249 // those that keyboards have, KEY_MICMUTE and below
 )
 
+// untaken is how long a keyboard waits for somebody to take it.
+const untaken = 3 * time.Second
+
 // uinput plays on a keyboard of the kernel, made by a program.
 type uinput struct {
 	file *os.File
@@ -39,7 +43,9 @@ type uinput struct {
 
 func newUInput() stage { return &uinput{} }
 
-func (u *uinput) open(_ context.Context, rec recording.Recording) (string, error) {
+// open makes the keyboard, and waits until somebody has taken it: its lights tell
+// that, which posd sets. Others do not: for them it waits a while.
+func (u *uinput) open(ctx context.Context, rec recording.Recording) (string, error) {
 	var err error
 	if u.file, err = os.OpenFile("/dev/uinput", os.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
 		return "", fmt.Errorf("%w: try as root, with the module uinput loaded (modprobe uinput)", err)
@@ -49,7 +55,25 @@ func (u *uinput) open(_ context.Context, rec recording.Recording) (string, error
 		return "", fmt.Errorf("make a keyboard: %w", err)
 	}
 	u.sync = !slices.ContainsFunc(rec.Entries, func(e recording.Entry) bool { return e.Event == recording.Event{} })
-	return "a keyboard " + fmt.Sprintf("%04x:%04x", rec.Vendor, rec.Product), nil
+	u.awaitLights(ctx)
+	if ctx.Err() != nil {
+		u.close()
+		return "", ctx.Err()
+	}
+	return fmt.Sprintf("a keyboard %04x:%04x", rec.Vendor, rec.Product), nil
+}
+
+// awaitLights waits until the lights are set.
+func (u *uinput) awaitLights(ctx context.Context) {
+	u.file.SetReadDeadline(time.Now().Add(untaken))
+	defer u.file.SetReadDeadline(time.Time{})
+	defer context.AfterFunc(ctx, func() { u.file.SetReadDeadline(time.Now()) })()
+	event := make([]byte, eventTime+8)
+	for {
+		if n, err := u.file.Read(event); err != nil || n == len(event) && binary.NativeEndian.Uint16(event[eventTime:]) == evLED {
+			return
+		}
+	}
 }
 
 func (u *uinput) create(rec recording.Recording) error {

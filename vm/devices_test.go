@@ -102,9 +102,6 @@ func TestHoneywellComposite(t *testing.T) {
 			told.Store(false)
 			p.state(t, "till", "missing")
 		}
-		if n := len(keys.Outputs()); n > 3 { // the console's lights
-			t.Errorf("its keyboard was sent %d reports", n)
-		}
 	})
 }
 
@@ -120,6 +117,7 @@ func TestSecondInterface(t *testing.T) {
 		d.scan = func(label string) { pos.Send(hidposReport(label)) }
 		p := g.posd(table("till", "scanner", d.id()))
 		d.plug(t, 0)
+		g.wait("the reader", func() bool { return p.device(t, "till").Driver == "hid-pos-scanner" }) // its port may come first
 		p.state(t, "till", "reading")
 		own.Send(make([]byte, 8))
 		d.reads(t, p, "till", upc, gotUPC, 1)

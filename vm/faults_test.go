@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -103,6 +104,7 @@ func TestKeysLost(t *testing.T) {
 		})
 		g.wait("a fault", func() bool { return slices.Contains(p.read("till"), "fault keys-lost") })
 		before := len(p.read("till"))
+		time.Sleep(500 * time.Millisecond) // nobody scans faster
 		d.scan(upc)
 		g.wait("the next label", func() bool { return len(p.read("till")) > before })
 		for _, got := range p.read("till") {

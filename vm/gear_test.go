@@ -124,6 +124,10 @@ func (g *gear) play(t *testing.T, rec recording.Recording) {
 	var said int
 	for _, e := range rec.Entries {
 		if e.ToDevice {
+			if early := time.Until(start.Add(e.At - time.Second)); early > 0 {
+				time.Sleep(early)
+				said = g.said() // what it said meanwhile is not meant
+			}
 			said = g.await(t, rec, e, said)
 			start = time.Now().Add(-e.At)
 			continue
@@ -135,6 +139,15 @@ func (g *gear) play(t *testing.T, rec recording.Recording) {
 	}
 }
 
+// said gives how often the host has spoken; of a stream, how many bytes.
+func (g *gear) said() int {
+	heard := g.heard()
+	if g.serial != nil {
+		return len(heard[0])
+	}
+	return len(heard)
+}
+
 // await waits until the host says what it did in a recording, behind the first n
 // times that it spoke, and gives how often it has spoken then.
 func (g *gear) await(t *testing.T, rec recording.Recording, e recording.Entry, n int) int {
@@ -144,6 +157,11 @@ func (g *gear) await(t *testing.T, rec recording.Recording, e recording.Entry, n
 		want = want[1:] // hidraw wants an id also where the device has none
 	}
 	at := -1
+	defer func() {
+		if t.Failed() {
+			t.Logf("the host said % X", g.heard())
+		}
+	}()
 	waitFor(t, fmt.Sprintf("the host to say % X", want), func() bool {
 		heard := g.heard()
 		if rec.Transport == recording.TTY { // a stream

@@ -21,7 +21,7 @@ import (
 // the machine may have much else to do.
 const (
 	bootTime = 10 * time.Minute
-	caseTime = 10 * time.Minute
+	caseTime = 20 * time.Minute
 )
 
 // host boots one guest, and thaws a copy for each test.

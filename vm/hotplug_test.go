@@ -154,6 +154,9 @@ func TestReplugAtOnce(t *testing.T) {
 				t.Parallel()
 				for n := 1; n <= 10; n++ {
 					plug := d.plug(t, mine)
+					waitFor(t, "posd to see that the cable was out", func() bool {
+						return p.device(t, name).Statistics["CommunicationErrorCount"] == uint64(n-1)
+					})
 					p.state(t, name, "reading")
 					d.reads(t, p, name, upc, gotUPC, n)
 					pull(t, plug)
@@ -317,7 +320,7 @@ func TestTwins(t *testing.T) {
 func TestPulledInLabel(t *testing.T) {
 	inGuest(t, func(g *guest) {
 		d := g.acm("S1")
-		p := g.posd(table("till", "scanner", d.id()) + "terminator = \"CR\"\ngap = \"10s\"\n")
+		p := g.posd(table("till", "scanner", d.id()))
 		plug := d.plug(t, 0)
 		p.state(t, "till", "reading")
 		d.serial.Send([]byte("59012"))
@@ -350,12 +353,18 @@ func unread(t *testing.T, node string) int {
 	return n
 }
 
+// withoutUdevd ends udevd. Nobody loads modules then.
+func (g *guest) withoutUdevd() {
+	g.t.Helper()
+	g.sh("modprobe -a usbhid hid_generic cdc_acm && systemctl stop systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket")
+}
+
 // TestUdevdRestarts: devices are found also while udevd starts anew.
 func TestUdevdRestarts(t *testing.T) {
 	inGuest(t, func(g *guest) {
 		d, late := g.hidpos("S1"), g.acm("S2")
 		p := g.posd(table("early", "scanner", d.id()) + table("late", "scanner", late.id()))
-		g.sh("systemctl stop systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket")
+		g.withoutUdevd()
 		d.plug(t, 0)
 		d.node(t)
 		g.sh("systemctl start systemd-udevd.service && udevadm trigger --action=add && udevadm settle")
@@ -371,7 +380,8 @@ func TestUdevdRestarts(t *testing.T) {
 func TestWithoutUdevd(t *testing.T) {
 	inGuest(t, func(g *guest) {
 		d := g.hidpos("S1")
-		g.sh("systemctl stop systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket && rm -r /run/udev")
+		g.withoutUdevd()
+		g.sh("rm -r /run/udev")
 		g.write(configFile, "state_dir = \"/var/lib/bare\"\n"+shop+table("till", "scanner", d.id()))
 		g.sh("systemctl stop posd.socket posd.service; systemd-run --quiet --unit=bare /usr/bin/posd run")
 		g.wait("posd's socket", func() bool { _, err := os.Stat(socket); return err == nil })

@@ -112,6 +112,9 @@ func essence(e lane.Event) string {
 		}
 		return scanned(e.Line.UPC, e.Line.Symbology, e.Line.GTIN, e.Line.AddOn, e.Line.Problem)
 	case lane.EventSwipe:
+		if e.Source == "label" {
+			return labelled(e.Last4)
+		}
 		return swiped(e.Source, e.Tracks, e.Last4, string(e.Kind), e.Code)
 	case lane.EventKey:
 		return "key " + e.Code
@@ -128,6 +131,8 @@ func essence(e lane.Event) string {
 func scanned(label, symbology, gtin, addOn, problem string) string {
 	return fmt.Sprintf("scan %q %s gtin %q add-on %q problem %q", label, symbology, gtin, addOn, problem)
 }
+
+func labelled(last4 string) string { return fmt.Sprintf("label of a number, last %q", last4) }
 
 func swiped(source string, tracks any, last4, kind, code string) string {
 	return fmt.Sprintf("%s %v last %q kind %q code %q", source, tracks, last4, kind, code)

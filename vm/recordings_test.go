@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"posd/basket"
 	"posd/drivers/driver"
 	"posd/drivers/hid"
 	"posd/drivers/recording"
@@ -209,6 +210,8 @@ func expectedLine(e driver.Event) string {
 		return "fault " + e.Code // no lane opens it, so that the card was not read
 	case e.Symbology != "" && e.Label == "":
 		return "refused unreadable"
+	case basket.Line{UPC: e.Label, Symbology: string(e.Symbology), GTIN: string(e.GTIN)}.PersonNumber():
+		return labelled(e.Label[len(e.Label)-4:]) // which the lane takes for a shopper's, and for no item
 	case e.Symbology != "":
 		return scanned(e.Label, string(e.Symbology), string(e.GTIN), e.AddOn, e.Code)
 	case e.Source != "":

@@ -14,16 +14,16 @@ func TestShop(t *testing.T) {
 	inGuest(t, func(g *guest) {
 		g.sh("install -d -m 0700 /etc/centrald && centrald init --kek /etc/centrald/kek --host localhost --tenant acme")
 		g.sh("systemctl start centrald-lookups.socket centrald-operations.socket centrald.service")
-		g.sh("centrald tokens create --kek /etc/centrald/kek --store 12 --role posmain | posmaind enroll --central https://localhost:8444")
+		g.sh("centrald tokens create --store 12 --role posmain | posmaind enroll --central https://localhost:8444")
 		g.sh("systemctl start posmaind.socket posmaind.service")
 
 		scanner, pad := g.hidpos("S1"), keyboardGear(readRecordings(t, "keyboard-keypad")["pad-phone"], "S3")
 		swiped := readRecordings(t, "magtek-msr")["magtek"]
 		reader := hidGear(swiped, "S2")
-		config := "[posmain]\nurl = \"https://localhost:9443\"\n" + shop +
+		config := "[posmain]\nurl = \"https://localhost:9443\"\n" +
 			table("till", "scanner", scanner.id()) + table("reader", "msr", reader.id()) + table("pad", "keypad", pad.id())
 		g.posd(config)
-		g.sh("centrald tokens create --kek /etc/centrald/kek --store 12 --lane 3 | setpriv --reuid=posd --regid=posd --init-groups posd enroll --central https://localhost:8444")
+		g.sh("centrald tokens create --store 12 --lane 3 | setpriv --reuid=posd --regid=posd --init-groups posd enroll --central https://localhost:8444")
 		p := g.posd(config)
 		for n, d := range []*gear{scanner, reader, pad} {
 			d.plug(t, n)

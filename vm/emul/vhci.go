@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -83,7 +84,9 @@ func (d *USB) endpoints() []*Endpoint {
 	return all
 }
 
-// Pull pulls the plug, and returns when the socket is free for another.
+// Pull pulls the plug, and returns when the socket is free for another and the
+// kernel has seen it: to a hub that has much to do, a plug that is soon back was
+// never out.
 func (p *Plug) Pull() error {
 	l := p.link
 	if err := os.WriteFile(vhci+"detach", []byte(strconv.Itoa(l.port)), 0); err != nil {
@@ -92,8 +95,11 @@ func (p *Plug) Pull() error {
 	<-l.ended
 	for { // nothing tells when the hub has done with the socket
 		free, err := isFree(l.port)
-		if free || err != nil {
+		if err != nil {
 			return err
+		}
+		if _, err := os.Lstat(fmt.Sprintf("/sys/bus/usb/devices/1-%d", l.port+1)); free && errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
 		time.Sleep(time.Millisecond)
 	}
