@@ -23,9 +23,6 @@ const (
 	slow = 6 * time.Second
 	// letGo is how long a device may hold up who ends reading it.
 	letGo = 200 * time.Millisecond
-	// unfinished is for how long what somebody heard the beginning of is theirs,
-	// when they have ended: the rest of a label must not make a sale.
-	unfinished = time.Second
 )
 
 // device reads one device. Its goroutine owns the node, the buffer and the
@@ -37,7 +34,6 @@ type device struct {
 	log     *slog.Logger
 	tap     atomic.Pointer[Tap]
 	tapped  *Tap          // who hears what is being decoded now; the goroutine's
-	begun   time.Time     // when what is diverted, and no reading yet, was heard; the goroutine's
 	poke    chan struct{} // the target is another one, or may be there again
 	tried   chan struct{} // closed when it is known how the device is
 	cancel  func()        // ends the goroutine; nil before it runs. The manager's
@@ -313,7 +309,7 @@ func (s *session) run(ctx context.Context) error {
 	for {
 		now := time.Now()
 		until := now.Add(idle)
-		if due := s.decoder.Deadline(); !due.IsZero() && due.Before(until) {
+		if due := driver.Due(s.decoder); !due.IsZero() && due.Before(until) {
 			until = due
 		}
 		s.willWake(until)
@@ -336,13 +332,12 @@ func (s *session) run(ctx context.Context) error {
 // feed gives a read to the decoder, and says to the device what it wants to.
 func (s *session) feed(r driver.Read) {
 	tap := s.tap.Load()
-	if tap != nil || r.At.Sub(s.begun) >= unfinished {
+	// What somebody heard the beginning of is theirs, though they have ended: the
+	// rest of a label must not make a sale.
+	if s.tapped == nil || !s.tapped.Divert || s.decoder.Deadline().IsZero() {
 		s.tapped = tap
 	}
 	if tap != nil && len(r.Data) > 0 {
-		if tap.Divert {
-			s.begun = r.At
-		}
 		tap.Read(r)
 	}
 	driver.Feed(s.decoder, r, s.emit)
@@ -356,12 +351,19 @@ func (s *session) feed(r driver.Read) {
 }
 
 // cutOff ends what was begun when a node is closed: it is counted, and its
-// bytes are cleared.
+// bytes are cleared. It is no label, also where silence would have made it one:
+// the rest may have been on its way.
 func (s *session) cutOff() {
 	now := time.Now()
+	if s.decoder.Deadline().IsZero() {
+		return
+	}
 	s.decoder.Expire(now.Add(time.Hour), func(r driver.Reading) {
 		if r.At.After(now) {
 			r.At = now
+		}
+		if r.Type == driver.Scan {
+			r = driver.Failure(r.At, "incomplete", "the device was closed in the middle of a label")
 		}
 		s.emit(r)
 	})
@@ -373,7 +375,7 @@ func (d *device) deliver(ack func(bool)) driver.Emit {
 		r.Device, r.Ack = d.cfg.Name, ack
 		d.count(&r)
 		if d.tapped != nil && d.tapped.Divert {
-			d.begun, d.tapped = time.Time{}, d.tap.Load()
+			d.tapped = d.tap.Load()
 			r.Swipe.Wipe()
 			if ack != nil {
 				ack(r.Problem() == nil)

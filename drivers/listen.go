@@ -106,7 +106,7 @@ func (l *listening) tap(d *device) error {
 }
 
 func (l *listening) stop() {
-	l.wg.Wait()
+	defer l.wg.Wait() // devices sell again first: what is overheard may hang
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.listens == l {

@@ -176,18 +176,18 @@ func (p player) play(d driver.Driver) (o Outcome) {
 	last := origin()
 	feed(driver.Read{At: last})
 	for _, r := range p.reads {
-		// Decoders clear what they read, and another may have to read it too.
-		feed(driver.Read{At: r.At, Data: bytes.Clone(r.Data)})
-		last = r.At
+		// Decoders may clear what they read, and another may have to read it too.
+		data := bytes.Clone(r.Data)
+		feed(driver.Read{At: r.At, Data: data})
+		clear(data)
 	}
 	o.flush(dec)
 	return o
 }
 
-// flush ends what waits at the end of a recording. A decoder that asks its device
-// how it is, again and again, has a deadline for ever.
+// flush ends what was begun at the end of a recording.
 func (o *Outcome) flush(dec driver.Decoder) {
-	for range 3 {
+	for range 3 { // a decoder may hold two lines
 		if due := dec.Deadline(); !due.IsZero() {
 			dec.Expire(due, o.take)
 		}

@@ -119,6 +119,9 @@ func flag(d hid.Descriptor, at hid.Slot) []driver.Command {
 	return []driver.Command{{Data: report}}
 }
 
+// Due is never: nothing is said but first.
+func (d *posDecoder) Due() time.Time { return time.Time{} }
+
 // Commands gives what is to be said first.
 func (d *posDecoder) Commands() []driver.Command {
 	if d.redirect == nil {

@@ -185,11 +185,14 @@ func (d *ibmDecoder) Commands() (all []driver.Command) {
 }
 
 func (d *ibmDecoder) Deadline() time.Time {
-	if d.parts.more { // which comes sooner
+	if d.parts.more {
 		return d.parts.last.Add(partExpiry)
 	}
-	return d.next
+	return time.Time{}
 }
+
+// Due is when the scanner is asked how it is.
+func (d *ibmDecoder) Due() time.Time { return d.next }
 
 func (d *ibmDecoder) Expire(now time.Time, emit driver.Emit) {
 	if d.next.Equal(driver.Start()) {

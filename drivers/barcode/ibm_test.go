@@ -246,11 +246,11 @@ func TestIBMIdentifierInTwoParts(t *testing.T) {
 // poll wait for it.
 func TestIBMDeadlines(t *testing.T) {
 	dec := openTalker(t, IBM(), attributes(record(t, "ibm-parts")), nil)
-	if due := dec.Deadline(); !due.Equal(driver.Start()) {
+	if due := dec.Due(); !due.Equal(driver.Start()) {
 		t.Errorf("at first: %v", due)
 	}
 	driver.Feed(dec, driver.Read{At: at(100)}, nil)
-	if due := dec.Deadline(); !due.Equal(at(110)) {
+	if due := dec.Due(); !due.Equal(at(110)) || !dec.Deadline().IsZero() {
 		t.Errorf("begun: %v", due)
 	}
 	driver.Feed(dec, driver.Read{At: at(104), Data: ibmReport("\x10\x03\x00", "abc\x10\x18\x0b")}, nil)
@@ -262,8 +262,8 @@ func TestIBMDeadlines(t *testing.T) {
 		t.Errorf("too soon: %+v", got)
 	}
 	driver.Feed(dec, driver.Read{At: at(105.5)}, got.emit)
-	if s := got.codes(); s != "incomplete" || !dec.Deadline().Equal(at(114)) {
-		t.Errorf("got %q, %v", s, dec.Deadline())
+	if s := got.codes(); s != "incomplete" || !dec.Deadline().IsZero() || !dec.Due().Equal(at(114)) {
+		t.Errorf("got %q, %v", s, dec.Due())
 	}
 }
 

@@ -73,18 +73,20 @@ type Read struct {
 // goroutine and goes by the times it is given alone.
 type Decoder interface {
 	Decode(r Read, emit Emit)
-	// Deadline is when what was read so far expires, or the decoder wants to
-	// talk; zero if nothing waits.
+	// Deadline is when what was read so far expires; zero if nothing was begun.
 	Deadline() time.Time
 	// Expire ends what has waited until now.
 	Expire(now time.Time, emit Emit)
 }
 
 // Talker is a Decoder whose device has to be spoken to: it is silent until it
-// is enabled, or tells its state when asked. It learns the time of its start by
-// a first Deadline of Start: Expire then comes at once, with the time that it is.
+// is enabled, or tells its state when asked.
 type Talker interface {
 	Decoder
+	// Due is when it wants to talk, whatever is read; zero if only of what is.
+	// Expire comes then. A first Due of Start comes at once, with the time that it
+	// is.
+	Due() time.Time
 	// Commands gives what is to be sent to the device now, in order, and
 	// forgets it. It is asked after every Feed, the first of which is empty.
 	Commands() []Command
@@ -100,20 +102,30 @@ type Command struct {
 	Data []byte
 }
 
-// Start is the Deadline of a decoder that wants to know when it begins: long
-// ago.
+// Start is when a Talker is due that wants to know when it begins: long ago.
 func Start() time.Time { return time.Time{}.Add(1) }
+
+// Due is when a decoder's Expire is worth a call: zero if only a read is.
+func Due(dec Decoder) time.Time {
+	due := dec.Deadline()
+	if t, ok := dec.(Talker); ok {
+		if talk := t.Due(); due.IsZero() || !talk.IsZero() && talk.Before(due) {
+			return talk
+		}
+	}
+	return due
+}
 
 // Feed gives a read, which may be empty, to a decoder: what had to expire
 // before it expires first, however late the read came to be looked at.
 func Feed(dec Decoder, r Read, emit Emit) {
-	for due := dec.Deadline(); !due.IsZero() && !due.After(r.At); {
+	for due := Due(dec); !due.IsZero() && !due.After(r.At); {
 		now := due
 		if due.Equal(Start()) {
 			now = r.At
 		}
 		dec.Expire(now, emit)
-		next := dec.Deadline()
+		next := Due(dec)
 		if !next.After(due) { // the decoder waits for something else than time
 			break
 		}

@@ -13,7 +13,9 @@ type clock struct {
 }
 
 func (c *clock) Decode(r Read, _ Emit) { c.told = append(c.told, r.At) }
-func (c *clock) Deadline() time.Time   { return c.next }
+func (c *clock) Deadline() time.Time   { return time.Time{} }
+func (c *clock) Due() time.Time        { return c.next }
+func (c *clock) Commands() []Command   { return nil }
 func (c *clock) Expire(now time.Time, _ Emit) {
 	c.told = append(c.told, now)
 	c.next = now.Add(10 * time.Second)

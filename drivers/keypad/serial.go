@@ -99,6 +99,9 @@ type serialDecoder struct {
 	frame        frame
 }
 
+// Due is never: nothing is said but first, and when something was wrong.
+func (d *serialDecoder) Due() time.Time { return time.Time{} }
+
 // Commands gives what the keypad is to be told.
 func (d *serialDecoder) Commands() []driver.Command {
 	if !d.due {
