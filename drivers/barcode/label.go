@@ -24,9 +24,9 @@ func isCard(data []byte, at time.Time, emit driver.Emit) bool {
 // the E of a track that could not be read. Half a track is one too, as long as
 // the number and what parts it from the rest are there: encrypting readers put a
 // head before the tracks, and masks in the place of digits; of a card that was
-// pulled askew either sentinel is lost.
+// pulled askew either sentinel is lost, or half the number.
 func looksLikeTrack(data []byte) bool {
-	return tracked(data) || masked(data) || startless(data)
+	return tracked(data) || masked(data) || startless(data) || begun(data) || ended(data)
 }
 
 // tracked reports whether a label has both sentinels.
@@ -42,6 +42,38 @@ func tracked(data []byte) bool {
 		}
 	}
 	return digits >= 8 || bytes.HasPrefix(data[start+1:], []byte("E?"))
+}
+
+// begun reports whether a label is a start sentinel with digits to its end. (That
+// of track 3, +, begins telephone numbers too.)
+func begun(data []byte) bool {
+	if len(data) == 0 || data[0] != ';' && data[0] != '%' {
+		return false
+	}
+	rest := bytes.TrimLeft(data[1:], "Bb")
+	return len(data)-len(rest) <= 2 && len(rest) >= 8 && len(bytes.TrimLeft(rest, "0123456789")) == 0
+}
+
+// lastDigits is how many digits of expiry, service code and discretionary data
+// are behind the last separator of a track at least.
+const lastDigits = 7
+
+// ended reports whether a label ends as a track: name and digits of track 1, or
+// nothing but the end of track 2.
+func ended(data []byte) bool {
+	if _, behind, ok := bytes.Cut(data, []byte("^")); ok {
+		_, last, ok := bytes.Cut(behind, []byte("^"))
+		return ok && len(last)-len(bytes.TrimLeft(last, "0123456789")) >= lastDigits
+	}
+	if len(data) > 3 && data[0] == ']' {
+		data = data[3:]
+	}
+	data = bytes.TrimLeft(bytes.TrimLeft(data, ";"), "0123456789")
+	if len(data) == 0 || data[0] != '=' {
+		return false
+	}
+	rest := bytes.TrimLeft(data[1:], "0123456789")
+	return len(data)-1-len(rest) >= lastDigits && (len(rest) == 0 || rest[0] == '?')
 }
 
 // shortestCard is how many digits the number of a card has at least.
