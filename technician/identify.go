@@ -7,6 +7,7 @@ import (
 
 	"posd/drivers"
 	"posd/drivers/driver"
+	"posd/msr"
 	"posd/tid"
 )
 
@@ -82,11 +83,12 @@ func heard(b *Burst, rules tid.Rules) Heard {
 	return h
 }
 
-// personal reports whether a driver took what was read for a card, or for a
-// number that was keyed in.
+// personal reports whether a driver took what was read for a card, if one that it
+// could not read, or for a number that was keyed in.
 func (m Made) personal() bool {
-	return m.Understood && slices.ContainsFunc(m.Events, func(e driver.Event) bool {
-		return e.Type == driver.Swipe || e.Type == driver.Encrypted || e.Type == driver.Key && e.Action == "number"
+	return slices.ContainsFunc(m.Events, func(e driver.Event) bool {
+		return !m.Unlikely && slices.ContainsFunc(e.Tracks, func(t msr.Track) bool { return t.Status != msr.TrackNone }) ||
+			m.Understood && (e.Type == driver.Swipe || e.Type == driver.Encrypted || e.Type == driver.Key && e.Action == "number")
 	})
 }
 

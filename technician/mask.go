@@ -126,19 +126,36 @@ func bytesOf(b *Burst) (bytes []*byte) {
 	return bytes
 }
 
-// frameHead is how long the head of a reader's frame on a line is, with its lengths
-// and flags.
-const frameHead = 16
+// frameHead gives how long the head of a frame is that a burst on a line begins
+// with, with its lengths and flags: eight bytes of ID TECH's, or ten where the
+// fourth says so; 0 of others.
+func frameHead(b *Burst, bytes []*byte) int {
+	const stx, enhanced = 2, 0x80
+	switch {
+	case b.cut || len(bytes) < 10 || *bytes[0] != stx:
+		return 0
+	case *bytes[3]&enhanced != 0:
+		return 10
+	}
+	return 8
+}
 
-// maskBinary masks what is no text behind the head of a frame: a reader may send
-// the bits of a track, or a hash of them.
+// maskBinary masks all behind the head of a frame if not all of that is text: a
+// reader may send the bits of a track, some of which look like text.
 func maskBinary(b *Burst) {
 	bytes := bytesOf(b)
-	for _, c := range bytes[min(frameHead, len(bytes)):] {
-		if *c > '~' || *c < ' ' && strings.IndexByte("\x00\x02\x03\x04\x05\x06\t\n\r\x15\x1b\x1c\x1d\x1e\x1f", *c) < 0 {
-			*c = maskByte
-		}
+	body := bytes[frameHead(b, bytes):]
+	if !slices.ContainsFunc(body, func(c *byte) bool { return !textual(*c) }) {
+		return
 	}
+	for _, c := range body {
+		*c = maskByte
+	}
+}
+
+// textual reports whether a byte stands in texts and frames of readers.
+func textual(c byte) bool {
+	return c >= ' ' && c <= '~' || c < ' ' && strings.IndexByte("\x00\x02\x03\x04\x05\x06\t\n\r\x15\x1b\x1c\x1d\x1e\x1f", c) >= 0
 }
 
 // maskText masks letters and digits that stand beside others. Lengths and

@@ -214,7 +214,7 @@ func maskedText(role driver.Role, transport driver.Transport, descriptor []byte,
 // A number is masked in whatever form a reader sends it.
 func TestMaskForms(t *testing.T) {
 	wide := func(s string) string { return strings.Join(strings.Split(s, ""), "\x00") }
-	packed := "\x02" + strings.Repeat(" ", frameHead) + "\x45\x39\x57\x87\x63\x62\x14\x86\x03"
+	packed := "\x02" + strings.Repeat(" ", 7) + "\x45\x39\x57\x87\x63\x62\x14\x86\x03"
 	// One vendor's field of 32 values of 8 bits, in report 2.
 	described := []byte{0x06, 0x00, 0xff, 0x09, 0x01, 0xa1, 0x01, 0x85, 0x02, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x20, 0x09, 0x02, 0x81, 0x02, 0xc0}
 	// The same in 64 values of 4 bits.
@@ -233,6 +233,22 @@ func TestMaskForms(t *testing.T) {
 	} {
 		if slices.ContainsFunc([]byte(left), func(c byte) bool { return strings.IndexByte("45E\x87c\x14\x86", c) >= 0 }) {
 			t.Errorf("%s: %q is left", name, left)
+		}
+	}
+}
+
+// The bits of a track are masked whole: lone bytes of them look like text. Of a
+// frame of ID TECH the head is left, which tells the lengths.
+func TestMaskBits(t *testing.T) {
+	const bits = "\x58\x24\x84\x10\x42\x08\x21\x84\x10\x42\x08\x4d\xd4\x20\x02\x0c\x10\x42\x08\x83\x98\x10\x7e\x00"
+	for head, left := range map[string]string{
+		"":                                 "",
+		"\x02\x18\x00\x04\x10\x00\x18\x00": "\x02\x18\x00\x04\x10\x00\x18\x00",
+		"\x02\x18\x00\x84\x10\x00\x18\x00\x00\x02": "\x02\x18\x00\x84\x10\x00\x18\x00\x00\x02",
+	} {
+		want := left + strings.Repeat("\xaa", len(head)-len(left)+len(bits))
+		if got := maskedText(driver.MSR, driver.TTY, nil, head+bits); got != want {
+			t.Errorf("behind %x: % x", head, got)
 		}
 	}
 }
