@@ -9,11 +9,14 @@ package technician
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"posd/drivers"
 	"posd/drivers/driver"
+	"posd/drivers/keyboard"
+	"posd/drivers/recording"
 )
 
 // Burst is what a source sent between two silences: a label, a swipe, a key.
@@ -35,6 +38,22 @@ func (b *Burst) silence() time.Duration {
 		return hesitation
 	}
 	return silence
+}
+
+// says reports whether the device said something. The lights of a keyboard, which
+// it tells when it is opened, are nothing.
+func (b *Burst) says() bool {
+	if b.Source.Attributes.Transport != driver.Evdev {
+		return true
+	}
+	return slices.ContainsFunc(b.Reads, func(r driver.Read) bool {
+		for e := range recording.Events(r.Data) {
+			if e.Type == keyboard.EvKey {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // size is how many bytes were read.
@@ -154,7 +173,9 @@ func (c *collector) flush(now time.Time) time.Duration {
 	}
 	c.mu.Unlock()
 	for _, b := range ended {
-		c.take(b)
+		if b.says() {
+			c.take(b)
+		}
 		b.wipe()
 	}
 	return next

@@ -3,6 +3,8 @@ package technician
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
+	"unsafe"
 
 	"posd/basket"
 	"posd/drivers"
@@ -25,7 +27,7 @@ const (
 // reports whether it did. Published test numbers may stay if testCards says so,
 // where there is no other number beside them.
 func mask(b *Burst, rules tid.Rules, testCards bool) bool {
-	if !secret(b, rules) || testCards && onlyTestNumbers(text(b)) {
+	if !secret(b, rules) || testCards && judged(text(b), onlyTestNumbers) {
 		return false
 	}
 	switch b.Source.Attributes.Transport {
@@ -59,32 +61,43 @@ func secret(b *Burst, rules tid.Rules) bool {
 	return false
 }
 
-// readings gives what a burst may say: of keys what they type on each layout, of a
-// line also without the parity, since what is configured may be wrong.
-func readings(b *Burst) (all []string) {
+// holdsCard reports whether a burst looks as if it held the number of a card: keys
+// on any layout, a line also without the parity, since what is configured may be
+// wrong.
+func holdsCard(b *Burst) bool {
 	switch b.Source.Attributes.Transport {
 	case driver.Evdev:
-		for _, layout := range keyboard.Layouts() {
-			all = append(all, typed(b, layout))
-		}
-		return all
+		return slices.ContainsFunc(keyboard.Layouts(), func(l keyboard.Layout) bool { return judged(typed(b, l), basket.HoldsCardNumber) })
 	case driver.TTY:
-		all = append(all, strings.Map(func(r rune) rune { return r & 0x7f }, latin(text(b))))
+		return judged(withoutParity(text(b)), basket.HoldsCardNumber) || judged(text(b), basket.HoldsCardNumber)
 	}
-	return append(all, text(b))
+	return judged(text(b), basket.HoldsCardNumber)
 }
 
-// latin makes a character of each byte.
-func latin(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		b.WriteRune(rune(c))
+// judged gives what judge says of a text, and clears it: it may hold a card. A text
+// that is not UTF-8, of which judge would make a copy that is, is judged without
+// what is not ASCII.
+func judged(text []byte, judge func(string) bool) bool {
+	defer clear(text)
+	if !utf8.Valid(text) {
+		for i, c := range text {
+			if c >= utf8.RuneSelf {
+				text[i] = '.'
+			}
+		}
 	}
-	return b.String()
+	return judge(unsafe.String(unsafe.SliceData(text), len(text))) // which keeps nothing of it
 }
 
-// text gives what a burst says, of keys what they type.
-func text(b *Burst) string {
+func withoutParity(text []byte) []byte {
+	for i := range text {
+		text[i] &= 0x7f
+	}
+	return text
+}
+
+// text gives what a burst says, of keys what they type. Whoever asks clears it.
+func text(b *Burst) []byte {
 	if b.Source.Attributes.Transport == driver.Evdev {
 		layout, err := keyboard.ParseLayout(b.Source.Settings.Get("layout"))
 		if err != nil {
@@ -92,29 +105,26 @@ func text(b *Burst) string {
 		}
 		return typed(b, layout)
 	}
-	var s strings.Builder
+	s := make([]byte, 0, b.size())
 	for _, r := range b.Reads {
-		s.Write(r.Data)
+		s = append(s, r.Data...)
 	}
-	return s.String()
+	return s
 }
 
-// typed gives what the keys of a burst type.
-func typed(b *Burst, layout keyboard.Layout) string {
-	var s strings.Builder
+// typed gives what the keys of a burst type: no more bytes than their events have.
+func typed(b *Burst, layout keyboard.Layout) []byte {
+	s := make([]byte, 0, b.size())
 	typist := keyboard.NewTypist(layout, nil)
 	for _, r := range b.Reads {
 		for e := range recording.Events(r.Data) {
 			if stroke, ok := typist.Type(e); ok {
-				s.Write(stroke.Append(nil))
+				s = stroke.Append(s)
 			}
 		}
 	}
-	return s.String()
+	return s
 }
-
-// holdsCard reports whether a burst looks as if it held the number of a card.
-func holdsCard(b *Burst) bool { return slices.ContainsFunc(readings(b), basket.HoldsCardNumber) }
 
 // bytesOf gives the bytes of a burst, however they were read.
 func bytesOf(b *Burst) (bytes []*byte) {

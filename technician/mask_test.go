@@ -80,7 +80,7 @@ func TestMaskLeavesNoNumbers(t *testing.T) {
 			t.Errorf("%s: not masked", file)
 		}
 		masked++
-		for _, n := range number.FindAllString(text(b), -1) {
+		for _, n := range number.FindAllString(said(b), -1) {
 			if strings.Trim(n, "9") != "" {
 				t.Errorf("%s: %s is left", file, n)
 			}
@@ -105,9 +105,9 @@ func TestMaskedSwipesAreStillSwipes(t *testing.T) {
 func TestGoodsAreNotMasked(t *testing.T) {
 	for _, name := range []string{"upca", "ean13", "aim", "datalogic", "hidpos-long", "crlf", "noise"} {
 		b := burstOf(t, "../drivers/testdata/"+name+".rec")
-		before := text(b)
-		if mask(b, rules(), false) || text(b) != before {
-			t.Errorf("%s was masked: %q", name, text(b))
+		before := said(b)
+		if mask(b, rules(), false) || said(b) != before {
+			t.Errorf("%s was masked: %q", name, said(b))
 		}
 	}
 }
@@ -122,8 +122,8 @@ func scanBurst(label string) *Burst {
 // A scanner may scan a card's number or a person's.
 func TestPersonsLabelsAreMasked(t *testing.T) {
 	for _, label := range []string{"4111111111111111", "]C18018950600000000000017", "378282246310005", "%B4111111111111111^A/B^30121010000?"} {
-		if b := scanBurst(label); !mask(b, rules(), false) || strings.ContainsAny(text(b), "12345678") {
-			t.Errorf("%s: %q", label, text(b))
+		if b := scanBurst(label); !mask(b, rules(), false) || strings.ContainsAny(said(b), "12345678") {
+			t.Errorf("%s: %q", label, said(b))
 		}
 	}
 }
@@ -135,17 +135,17 @@ func TestTestCardsMayStay(t *testing.T) {
 	} {
 		b := scanBurst(strings.ReplaceAll(strings.ReplaceAll(track, "%%", "%"), "%s", number))
 		b.Source.Role = driver.MSR
-		if got := mask(b, rules(), true); got != want || strings.Contains(text(b), number) == want {
-			t.Errorf("%s: masked %t, %q", number, got, text(b))
+		if got := mask(b, rules(), true); got != want || strings.Contains(said(b), number) == want {
+			t.Errorf("%s: masked %t, %q", number, got, said(b))
 		}
 	}
 	for _, label := range []string{"4111111111111111\r4539 5787 6362 1486", "4539-5787-6362-1486 4111111111111111", "4111 1111 1111 1111\r4539 5787 6362 1486"} {
-		if b := scanBurst(label); !mask(b, rules(), true) || strings.Contains(text(b), "4539") {
-			t.Errorf("%q: %q", label, text(b))
+		if b := scanBurst(label); !mask(b, rules(), true) || strings.Contains(said(b), "4539") {
+			t.Errorf("%q: %q", label, said(b))
 		}
 	}
 	if b := scanBurst("4111 1111 1111 1111"); mask(b, rules(), true) {
-		t.Errorf("in groups: %q", text(b))
+		t.Errorf("in groups: %q", said(b))
 	}
 	two := scanBurst(";4111111111111111=3012101?;4539578763621486=3012101?")
 	two.Source.Role = driver.MSR
@@ -170,7 +170,7 @@ func TestMaskProperty(t *testing.T) {
 		if b.size() != before {
 			rt.Fatal("the length changed")
 		}
-		for _, s := range together.FindAllString(text(b), -1) {
+		for _, s := range together.FindAllString(said(b), -1) {
 			if strings.Trim(s, "9X") != "" {
 				rt.Fatalf("%q is left", s)
 			}
@@ -190,7 +190,7 @@ func TestMaskKeys(t *testing.T) {
 				b.Reads = append(b.Reads, driver.Read{Data: e.Append(nil)})
 			}
 			mask(b, rules(), false)
-			if got := text(b); strings.ContainsAny(got, "01234567") && !how.AltCodes || strings.Contains(got, "4539") {
+			if got := said(b); strings.ContainsAny(got, "01234567") && !how.AltCodes || strings.Contains(got, "4539") {
 				t.Errorf("%s: %q", layout, got)
 			}
 			for e := range recording.Events(b.Reads[len(b.Reads)-1].Data) {
@@ -202,13 +202,16 @@ func TestMaskKeys(t *testing.T) {
 	}
 }
 
+// said gives what a burst says.
+func said(b *Burst) string { return string(text(b)) }
+
 // maskedText gives what is left of what a device of a role sends.
 func maskedText(role driver.Role, transport driver.Transport, descriptor []byte, data string) string {
 	b := scanBurst("")
 	b.Source.Role, b.Source.Attributes = role, driver.Attributes{Transport: transport, Descriptor: descriptor}
 	b.Reads = []driver.Read{{Data: []byte(data)}}
 	mask(b, rules(), false)
-	return text(b)
+	return said(b)
 }
 
 // A number is masked in whatever form a reader sends it.
@@ -266,8 +269,8 @@ func TestMaskKeysOfAnotherLayout(t *testing.T) {
 			for _, e := range events {
 				b.Reads = append(b.Reads, driver.Read{Data: e.Append(nil)})
 			}
-			if !mask(b, rules(), false) || typed(b, layout) != strings.Repeat("9", 16)+"\r" {
-				t.Errorf("%s, read as %s: %q", layout, configured, typed(b, layout))
+			if !mask(b, rules(), false) || string(typed(b, layout)) != strings.Repeat("9", 16)+"\r" {
+				t.Errorf("%s, read as %s: %q", layout, configured, string(typed(b, layout)))
 			}
 		}
 	}
@@ -277,7 +280,7 @@ func TestMaskKeysOfAnotherLayout(t *testing.T) {
 func TestMaskWhatWasCut(t *testing.T) {
 	c := collector{open: map[string]*Burst{}, cut: map[string]bool{}, more: make(chan struct{}, 1)}
 	var left []string
-	c.take = func(b *Burst) { mask(b, rules(), false); left = append(left, text(b)) }
+	c.take = func(b *Burst) { mask(b, rules(), false); left = append(left, said(b)) }
 	s := scanBurst("").Source
 	for _, part := range []string{strings.Repeat("#", maxBurst) + "45395787", "63621486\r"} {
 		c.hear(s, driver.Read{At: time.Unix(0, 0), Data: []byte(part)})
