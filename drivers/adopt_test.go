@@ -295,6 +295,35 @@ func TestWatchAnew(t *testing.T) {
 	l.expect(0, "stays", node.Missing)
 }
 
+// TestTwinIsNotTaken: when a device is unplugged, one like it that is read by
+// nobody does not take its place; when it is back it is read again.
+func TestTwinIsNotTaken(t *testing.T) {
+	t.Parallel()
+	s, other := play(t, sim.Scanner), play(t, sim.Scanner)
+	a, b := comAt(s.Path(sim.Scanner), "", "1-1"), comAt(other.Path(sim.Scanner), "", "1-2")
+	b.Kernel = "ttyACM1"
+	w := newWorld(a)
+	l := inWorld(t, w, Config{Devices: []DeviceConfig{scannerBy(t, "05f9:2214")}, Discover: true})
+	l.expect(0, "front", node.Reading)
+	w.plug(b)
+	l.expect(1, "scanner-05f9:2214@1-2", node.Ambiguous)
+	w.unplug(a)
+	l.expect(0, "front", node.Missing)
+	l.expect(1, "scanner-05f9:2214@1-2", node.Ambiguous)
+	if st := l.Status(); !strings.Contains(st[0].Reason, "at 1-1") || !strings.Contains(st[0].Remedy, `id = "05f9:2214@1-1" and id = "05f9:2214@1-2"`) {
+		t.Errorf("status: %+v", st[0])
+	}
+	if err := l.Listen(t.Context(), "scanner-05f9:2214@1-2", nil, nil); err == nil || !strings.Contains(err.Error(), "is not read") {
+		t.Errorf("got %v", err)
+	}
+	w.plug(a)
+	l.expect(0, "front", node.Reading)
+	do(t, s, "scan 036000291452")
+	if got := l.label(); got != "036000291452" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestTrim(t *testing.T) {
 	all := map[string]Statistics{}
 	for i := range maxKept + 50 {
@@ -306,21 +335,23 @@ func TestTrim(t *testing.T) {
 	}
 }
 
+func (l *lane) tap(name string, t tap) (stop func(), err error) { return l.device(name).attach(&t) }
+
 func TestTap(t *testing.T) {
 	t.Parallel()
 	s := play(t, sim.Scanner)
 	l := start(t, scannerAt(s))
 	heard := make(chan string, 10)
 	listen := func(r driver.Read) { heard <- string(r.Data) }
-	stop, err := l.Tap("front", Tap{Read: listen, Divert: true})
+	stop, err := l.tap("front", tap{Read: listen, Divert: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Tap("front", Tap{}); err != ErrTapped {
+	if _, err := l.tap("front", tap{}); err != ErrTapped {
 		t.Errorf("a second listener: %v", err)
 	}
-	if _, err := l.Tap("back", Tap{}); err == nil {
-		t.Error("there is no such device")
+	if err := l.Record(t.Context(), "back", nil, nil); err == nil || !strings.Contains(err.Error(), "no device") {
+		t.Errorf("got %v", err)
 	}
 	do(t, s, "scan 036000291452")
 	for got := ""; got != "036000291452\r"; got += <-heard {

@@ -17,7 +17,15 @@ type slot struct {
 	cfg     resolved
 	adopted bool
 	path    string // of a device with a port: the node itself, "" if there is none
-	bound   string // the physical device that it is read from, "" if none
+	home    home
+}
+
+// home is what a device is read from. It stays while that is unplugged if one like
+// it is there, which would be taken for it.
+type home struct {
+	physical string // "" if none
+	port     string // of USB
+	twins    bool
 }
 
 // binding says which node each device is to be read from.
@@ -36,6 +44,7 @@ type claim struct {
 // binder binds nodes to slots.
 type binder struct {
 	nodes []hotplug.Node
+	names map[string]bool // of the devices
 	taken map[claim]bool
 	bound map[string]string // who reads a node, by its path; "" for a device that is disabled
 	out   binding
@@ -47,11 +56,12 @@ type binder struct {
 // Nodes that are left, and certainly those of a scanner, reader or keypad, are
 // adopted.
 func bind(slots []slot, nodes []hotplug.Node, discover bool) binding {
-	b := binder{nodes: nodes, taken: map[claim]bool{}, bound: map[string]string{}}
+	b := binder{nodes: nodes, names: map[string]bool{}, taken: map[claim]bool{}, bound: map[string]string{}}
 	b.out.targets = make([]target, len(slots))
 	order := make([]int, len(slots))
 	for i := range order {
 		order[i] = i
+		b.names[slots[i].cfg.Name] = true
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(slots[i].rank(), slots[j].rank()) })
 	for _, i := range order {
@@ -82,7 +92,7 @@ func (b *binder) target(s slot) target {
 	for _, g := range groups {
 		b.taken[claim{g[0].Device, s.cfg.Role}] = true
 	}
-	at := slices.IndexFunc(groups, func(g []hotplug.Node) bool { return g[0].Device == s.bound })
+	at := slices.IndexFunc(groups, func(g []hotplug.Node) bool { return g[0].Device == s.home.physical })
 	switch {
 	case s.cfg.Disabled:
 		for _, g := range groups {
@@ -90,9 +100,11 @@ func (b *binder) target(s slot) target {
 		}
 		return target{why: disabled()}
 	case len(groups) == 0:
-		return target{why: absent(s.cfg)}
+		return target{why: absent(s.cfg), home: s.home.kept()}
 	case at < 0 && len(groups) > 1:
-		return target{why: ambiguous(s, groups)}
+		return target{why: ambiguous(s, groups), home: s.home.kept()}
+	case at < 0 && s.home.twins:
+		return target{why: b.away(s, groups[0]), home: s.home}
 	}
 	at = max(at, 0)
 	for i, g := range groups {
@@ -101,7 +113,30 @@ func (b *binder) target(s slot) target {
 		}
 	}
 	best := groups[at][0]
-	return target{node: best, path: best.Path, why: b.hold(s, best.Path)}
+	return target{node: best, path: best.Path, why: b.hold(s, best.Path), home: home{best.Device, best.PortPath, len(groups) > 1}}
+}
+
+// kept gives the home of a device that is not there.
+func (h home) kept() home {
+	if !h.twins {
+		return home{}
+	}
+	return h
+}
+
+// away says that a device is not there, but one like it.
+func (b *binder) away(s slot, other []hotplug.Node) *node.Error {
+	its := other[0].IDAtPort()
+	here := s.cfg.ID
+	here.Port = s.home.port
+	remedy := fmt.Sprintf("plug it in there again, or give each a [[device]] of its own in the configuration: id = %q and id = %q", here, its)
+	b.note(other[0], s.cfg.Role, node.Error{
+		State: node.Ambiguous, Reason: fmt.Sprintf("device %q was read from one like it, at %s", s.cfg.Name, s.home.port), Remedy: remedy,
+	})
+	return &node.Error{
+		State:  node.Missing,
+		Reason: fmt.Sprintf("what it was read from, at %s, is not plugged in; one like it is, at %s", s.home.port, its.Port), Remedy: remedy,
+	}
 }
 
 func disabled() *node.Error {
@@ -231,6 +266,9 @@ func (b *binder) rest(discover bool) {
 			continue
 		}
 		c := DeviceConfig{Name: nameOf(role, n.ID()), Role: role, ID: n.ID()}
+		if b.names[c.Name] { // of the configuration, for one like it
+			c.Name, c.ID = nameOf(role, n.IDAtPort()), n.IDAtPort()
+		}
 		if seen[c.Name] {
 			continue
 		}

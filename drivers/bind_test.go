@@ -86,7 +86,9 @@ func TestBind(t *testing.T) {
 	port := func(path string, role driver.Role) slot {
 		return slotFor(t, DeviceConfig{Name: path, Role: role, Port: path})
 	}
-	bound := func(s slot, device string) slot { s.bound = device; return s }
+	bound := func(s slot, device string) slot { s.home.physical = device; return s }
+	twins := func(s slot) slot { s.home.twins = true; return s }
+	named := func(s slot, name string) slot { s.cfg.Name = name; return s }
 	adopted := func(s slot) slot { s.adopted = true; return s }
 	gone := func(s slot) slot { s.path = ""; return s }
 	off := func(s slot) slot { s.cfg.Disabled = true; return s }
@@ -109,6 +111,13 @@ func TestBind(t *testing.T) {
 		{"twins", []slot{scanner("0c2e:0b61")}, []hotplug.Node{one, twin}, true, "ambiguous"},
 		{"twin of one that is read", []slot{bound(scanner("0c2e:0b61"), "/devices/1-2")}, []hotplug.Node{one, twin}, true,
 			"/dev/hidraw1, ambiguous scanner-0c2e:0b61@1-1"},
+		{"away, and its twin is there", []slot{twins(bound(scanner("0c2e:0b61"), "/devices/1-2"))}, []hotplug.Node{one}, true,
+			"missing, ambiguous scanner-0c2e:0b61@1-1"},
+		{"back beside its twin", []slot{twins(bound(scanner("0c2e:0b61"), "/devices/1-2"))}, []hotplug.Node{one, twin}, true,
+			"/dev/hidraw1, ambiguous scanner-0c2e:0b61@1-1"},
+		{"moved to another port", []slot{bound(scanner("0c2e:0b61"), "/devices/1-2")}, []hotplug.Node{one}, true, "/dev/hidraw0"},
+		{"named as one like it", []slot{named(scanner("0c2e:0b61@1-2"), "scanner-0c2e:0b61")}, []hotplug.Node{one, twin}, true,
+			"/dev/hidraw1, adopt scanner-0c2e:0b61@1-1"},
 		{"twins told apart", []slot{scanner("0c2e:0b61@1-2"), scanner("0c2e:0b61@1-1")}, []hotplug.Node{one, twin}, true, "/dev/hidraw1, /dev/hidraw0"},
 		{"the exact comes first", []slot{scanner("0c2e:0b61"), scanner("0c2e:0b61@1-1")}, []hotplug.Node{one, twin}, true, "/dev/hidraw1, /dev/hidraw0"},
 		{"composite: the better node", []slot{scanner("0c2e:0b61")}, []hotplug.Node{keyNode("event4", "", "1-1"), one}, true, "/dev/hidraw0"},
@@ -178,7 +187,8 @@ func TestBindProperties(t *testing.T) {
 		for i := range rapid.IntRange(0, 4).Draw(rt, "slots") {
 			id := rapid.SampledFrom([]string{"0c2e:0b61", "0c2e:0b61:S100", "0c2e:0b61:S200", "0c2e:0b61@1-1", "0c2e:0b61@1-2", "05f9:2214", "05f9:2214@1-3"}).Draw(rt, "id")
 			s := slotFor(t, DeviceConfig{Name: fmt.Sprint("d", i), Role: driver.Scanner, ID: idOf(t, id)})
-			s.bound = rapid.SampledFrom([]string{"", "/devices/1-1", "/devices/1-2"}).Draw(rt, "bound")
+			s.home.physical = rapid.SampledFrom([]string{"", "/devices/1-1", "/devices/1-2"}).Draw(rt, "bound")
+			s.home.twins = rapid.Bool().Draw(rt, "twins")
 			slots = append(slots, s)
 		}
 		discover := rapid.Bool().Draw(rt, "discover")
@@ -207,10 +217,10 @@ func TestBindProperties(t *testing.T) {
 		}
 		for i, s := range slots {
 			alone := bind([]slot{s}, nodes, discover).targets[0]
-			if s.bound != "" && alone.why != nil && alone.why.State == node.Ambiguous {
+			if s.home.physical != "" && alone.why != nil && alone.why.State == node.Ambiguous {
 				for _, n := range nodes {
-					if n.Device == s.bound && s.cfg.ID.Matches(n) {
-						rt.Fatalf("slot %d lost %s", i, s.bound)
+					if n.Device == s.home.physical && s.cfg.ID.Matches(n) {
+						rt.Fatalf("slot %d lost %s", i, s.home.physical)
 					}
 				}
 			}

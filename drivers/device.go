@@ -32,8 +32,8 @@ type device struct {
 	adopted bool // found, and not configured
 	env     *environment
 	log     *slog.Logger
-	tap     atomic.Pointer[Tap]
-	tapped  *Tap          // who hears what is being decoded now; the goroutine's
+	tap     atomic.Pointer[tap]
+	tapped  *tap          // who hears what is being decoded now; the goroutine's
 	poke    chan struct{} // the target is another one, or may be there again
 	tried   chan struct{} // closed when it is known how the device is
 	cancel  func()        // ends the goroutine; nil before it runs. The manager's
@@ -61,6 +61,7 @@ type target struct {
 	node hotplug.Node
 	path string
 	why  *node.Error // why there is nothing to be read
+	home home
 }
 
 func newDevice(c resolved, env *environment, stats Statistics) *device {

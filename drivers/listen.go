@@ -2,7 +2,6 @@ package drivers
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -86,7 +85,7 @@ func (l *listening) begin(name string) (changed <-chan struct{}, err error) {
 	}
 	switch {
 	case name != "" && l.stops == nil:
-		return nil, fmt.Errorf("there is no device %q", name)
+		return nil, l.unknown(name)
 	case name != "":
 	case l.listens != nil:
 		return nil, ErrTapped
@@ -98,7 +97,7 @@ func (l *listening) begin(name string) (changed <-chan struct{}, err error) {
 
 // tap taps a device. The manager is locked.
 func (l *listening) tap(d *device) error {
-	stop, err := d.attach(&Tap{Divert: true, Read: func(r driver.Read) { l.hear(d.source(), r) }})
+	stop, err := d.attach(&tap{Divert: true, Read: func(r driver.Read) { l.hear(d.source(), r) }})
 	if err == nil {
 		l.stops = append(l.stops, stop)
 	}
@@ -153,9 +152,11 @@ func (m *Manager) changes() <-chan struct{} {
 func (m *Manager) Record(ctx context.Context, name string, ready func(), hear Listener) error {
 	d := m.device(name)
 	if d == nil {
-		return fmt.Errorf("there is no device %q", name)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.unknown(name)
 	}
-	stop, err := m.Tap(name, Tap{Read: func(r driver.Read) { hear(d.source(), r) }})
+	stop, err := d.attach(&tap{Read: func(r driver.Read) { hear(d.source(), r) }})
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func TestListenToOne(t *testing.T) {
 	if err := l.Listen(ctx, "none", nil, nil); err == nil {
 		t.Error("there is no such device")
 	}
-	if stop, err := l.Tap("back", Tap{}); err != nil {
+	if stop, err := l.tap("back", tap{}); err != nil {
 		t.Error("one that failed has left its taps")
 	} else {
 		stop()
@@ -104,7 +104,7 @@ func TestListenToOne(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	if stop, err := l.Tap("front", Tap{}); err != nil {
+	if stop, err := l.tap("front", tap{}); err != nil {
 		t.Error(err)
 	} else {
 		stop()

@@ -263,7 +263,7 @@ func (m *Manager) retarget(b binding) {
 func (m *Manager) slots() []slot {
 	slots := make([]slot, len(m.devices))
 	for i, d := range m.devices {
-		slots[i] = slot{cfg: d.cfg, adopted: d.adopted, bound: d.aim().node.Device}
+		slots[i] = slot{cfg: d.cfg, adopted: d.adopted, home: d.aim().home}
 		if d.cfg.Port != "" {
 			slots[i].path, _ = filepath.EvalSymlinks(d.cfg.Port)
 		}

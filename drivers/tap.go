@@ -7,8 +7,8 @@ import (
 	"posd/drivers/driver"
 )
 
-// Tap listens to a device while it is read.
-type Tap struct {
+// tap listens to a device while it is read.
+type tap struct {
 	Read   func(driver.Read) // takes what the device sent, in the device's goroutine; it must not block
 	Divert bool              // its readings go nowhere: neither into a basket nor to central
 }
@@ -16,16 +16,17 @@ type Tap struct {
 // ErrTapped is a device that somebody listens to already.
 var ErrTapped = errors.New("somebody listens to this device already: try again when they have ended")
 
-// Tap has t listen to a device until stop is called.
-func (m *Manager) Tap(name string, t Tap) (stop func(), err error) {
-	d := m.device(name)
-	if d == nil {
-		return nil, fmt.Errorf("there is no device %q", name)
+// unknown says why no device of a name is read. The manager is locked.
+func (m *Manager) unknown(name string) error {
+	for _, s := range m.idle {
+		if s.Name == name {
+			return fmt.Errorf("device %q is not read: %s: %s", name, s.Reason, s.Remedy)
+		}
 	}
-	return d.attach(&t)
+	return fmt.Errorf("there is no device %q: posd devices lists them", name)
 }
 
-func (d *device) attach(t *Tap) (stop func(), err error) {
+func (d *device) attach(t *tap) (stop func(), err error) {
 	if !d.tap.CompareAndSwap(nil, t) {
 		return nil, ErrTapped
 	}

@@ -47,7 +47,7 @@ func (b *bench) reads(texts ...string) {
 
 func (b *bench) listen(divert bool) (stop func()) {
 	b.t.Helper()
-	stop, err := b.attach(&Tap{Divert: divert, Read: func(driver.Read) {}})
+	stop, err := b.attach(&tap{Divert: divert, Read: func(driver.Read) {}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
