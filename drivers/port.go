@@ -57,6 +57,13 @@ func opener(sysfs string, usbReader []string) func(target, resolved) (port, driv
 	}
 }
 
+// USBRule gives the command that has udev let posd read a USB device past its
+// kernel driver. The shipped rules do not: few devices need it.
+func USBRule(n hotplug.Node) string {
+	return fmt.Sprintf(`echo 'SUBSYSTEM=="usb", ATTR{idVendor}=="%04x", ATTR{idProduct}=="%04x", GROUP="posdev", MODE="0660"' | sudo tee -a /etc/udev/rules.d/71-posd-usb.rules `+
+		`&& sudo udevadm control --reload && sudo udevadm trigger --action=add /sys%s`, n.Vendor, n.Product, n.SysPath)
+}
+
 // openUSB opens the first interface of a USB device that a driver can read.
 func openUSB(sysfs string, reader []string, n hotplug.Node, c resolved) (port, driver.Attributes, error) {
 	a := attributesAt(n)
@@ -67,7 +74,7 @@ func openUSB(sysfs string, reader []string, n hotplug.Node, c resolved) (port, d
 		}
 		p, err := usbfs.Open(reader, n.Path, sysfs, n.SysPath, i.Number)
 		if e, ok := errors.AsType[*node.Error](err); ok && e.State == node.NoPermission {
-			e.Remedy = fmt.Sprintf(`add a udev rule: SUBSYSTEM=="usb", ATTR{idVendor}=="%04x", ATTR{idProduct}=="%04x", GROUP="posdev", MODE="0660"`, n.Vendor, n.Product)
+			e.Remedy = USBRule(n)
 		}
 		return p, a, err
 	}

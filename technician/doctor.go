@@ -55,7 +55,8 @@ func (d Doctor) Examine() []Finding {
 	all = append(all, d.modules()...)
 	all = append(all, d.daemons(processes)...)
 	for _, n := range d.nodes() {
-		all = append(all, d.permission(n), d.holder(n))
+		all = append(all, d.permission(n))
+		all = append(all, d.holders(n, processes)...)
 		all = append(all, d.thieves(n, processes)...)
 	}
 	all = slices.DeleteFunc(all, func(f Finding) bool { return f.Check == "" })
@@ -175,22 +176,32 @@ func (d Doctor) join(group string) string {
 	return "sudo usermod -aG " + group + " " + d.User + " && sudo systemctl restart posd"
 }
 
-// holder says who has a node open, beside posd.
-func (d Doctor) holder(n hotplug.Node) Finding {
+// holders says who has a node open, beside posd and its own reader of USB. Those
+// that can be ended come as problems, each with its command. logind opens every
+// keyboard, and grabs none; a desktop may.
+func (d Doctor) holders(n hotplug.Node, processes []process) (all []Finding) {
 	holders, err := node.Holders(d.path("proc"), d.path(n.Path))
 	for _, h := range holders {
+		f := Finding{"holder", Problem, n.Path, "it is open in " + h.Command + " (process " + itoa(h.PID) + ")", stopping(h.Command, n)}
 		switch {
-		case h.Command == "posd":
-		case n.Subsystem == hotplug.Input: // a desktop opens every keyboard, and so does logind
-			return Finding{"holder", Warning, n.Path, "it is open in " + h.Command + " (process " + itoa(h.PID) + ") too, which keeps posd from it if that has grabbed it", stopping(h.Command, n)}
-		default:
-			return Finding{"holder", Problem, n.Path, "it is open in " + h.Command + " (process " + itoa(h.PID) + ")", stopping(h.Command, n)}
+		case h.Command == "posd", n.Subsystem == hotplug.Input && h.Command == "systemd-logind", readsUSB(h.PID, processes):
+			continue
+		case n.Subsystem == hotplug.Input:
+			f.Severity, f.Detail = Warning, f.Detail+" too, which keeps posd from it if that has grabbed it"
 		}
+		all = append(all, f)
 	}
-	if err != nil && os.Geteuid() != 0 {
-		return Finding{"holder", Warning, n.Path, "only root can see who else has it open", "sudo posd doctor"}
+	if len(all) == 0 && err != nil && os.Geteuid() != 0 {
+		return []Finding{{"holder", Warning, n.Path, "only root can see who else has it open", "sudo posd doctor"}}
 	}
-	return Finding{}
+	return all
+}
+
+// readsUSB reports whether a process is the one in which posd reads USB devices.
+func readsUSB(pid int, processes []process) bool {
+	return slices.ContainsFunc(processes, func(p process) bool {
+		return p.pid == pid && len(p.command) > 1 && p.command[1] == "usb-read"
+	})
 }
 
 // stopping gives the command that ends the usual thieves.

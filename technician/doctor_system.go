@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"posd/drivers"
 	"posd/drivers/hotplug"
 )
 
@@ -67,7 +68,7 @@ func (d Doctor) thieves(n hotplug.Node, processes []process) []Finding {
 		switch {
 		case p.name == "ModemManager" && !d.ignoredByModemManager(n):
 			all = append(all, Finding{"ModemManager", Warning, n.Path, "ModemManager runs, and nothing tells it to leave this port alone: it sends AT commands, which a scanner may take for settings",
-				installRules + ", or: sudo systemctl disable --now ModemManager"})
+				stopping(p.name, n)})
 		case strings.HasSuffix(p.name, "getty") && slices.Contains(p.command, n.Kernel):
 			all = append(all, Finding{"getty", Problem, n.Path, "a login prompt (process " + itoa(p.pid) + ") waits on this port", stopping("agetty", n)})
 		}
@@ -107,7 +108,7 @@ func (d Doctor) brltty(n hotplug.Node) []Finding {
 		text, _ := os.ReadFile(file) // one that cannot be read says nothing
 		for line := range strings.Lines(strings.ToLower(string(text))) {
 			if !strings.HasPrefix(line, "#") && (strings.Contains(line, id) || strings.Contains(line, strings.ReplaceAll(id, "/", `", attrs{idproduct}=="`))) {
-				return []Finding{{"brltty", Warning, n.Path, "brltty takes converters of this kind (" + strings.ReplaceAll(id, "/", ":") + ") for Braille displays", "sudo apt-get remove brltty, or: " + stopping("brltty", n)}}
+				return []Finding{{"brltty", Warning, n.Path, "brltty takes converters of this kind (" + strings.ReplaceAll(id, "/", ":") + ") for Braille displays", stopping("brltty", n)}}
 			}
 		}
 	}
@@ -170,7 +171,10 @@ func (d Doctor) permission(n hotplug.Node) Finding {
 	f.Severity = Problem
 	f.Detail = fmt.Sprintf("user %s may not read and write it: it belongs to user %d and group %s, mode %04o", d.User, stat.Uid, group, info.Mode().Perm())
 	f.Remedy = d.join(group)
-	if info.Mode().Perm()&0o060 != 0o060 || stat.Gid == 0 {
+	switch {
+	case n.Subsystem == hotplug.USB:
+		f.Remedy = drivers.USBRule(n)
+	case info.Mode().Perm()&0o060 != 0o060 || stat.Gid == 0:
 		f.Remedy = writeRules + " && sudo udevadm trigger --action=add /sys" + n.SysPath
 	}
 	return f

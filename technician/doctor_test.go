@@ -232,7 +232,7 @@ func TestDoctorBrltty(t *testing.T) {
 		t.Errorf("a comment: %+v", all)
 	}
 	m.write("usr/lib/udev/rules.d/85-brltty.rules", `ENV{PRODUCT}=="1a86/7523/*", ENV{BRLTTY_BRAILLE_DRIVER}="bm"`+"\n")
-	expect(t, d, "brltty", Warning, "1a86:7523", "remove brltty")
+	expect(t, d, "brltty", Warning, "1a86:7523", "systemctl mask --now brltty.service")
 }
 
 func TestDoctorModules(t *testing.T) {
@@ -259,7 +259,22 @@ func TestDoctorHolder(t *testing.T) {
 	n.Subsystem = hotplug.Input
 	m.write("proc/300/comm", "Xorg\n")
 	expect(t, m.doctor(n), "holder", Warning, "Xorg (process 300) too", "end it")
-	m.write("proc/300/comm", "posd\n")
+	m.process("1", "systemd-logind")
+	m.mkdir("proc/1/fd")
+	if err := os.Symlink(filepath.Join(m.root, "dev/ttyACM0"), filepath.Join(m.root, "proc/1/fd/7")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, m.doctor(n), "holder", Warning, "Xorg (process 300) too", "end it")
+	n.Subsystem = hotplug.TTY
+	if all := found(t, m.doctor(n), "holder"); len(all) != 2 {
+		t.Errorf("of two there are %+v", all)
+	}
+	n.Subsystem = hotplug.Input
+	m.process("300", "exe", "usb-read", "/dev/bus/usb/001/004")
+	if all := found(t, m.doctor(n), "holder"); len(all) != 0 {
+		t.Errorf("posd's reader of USB: %+v", all)
+	}
+	m.process("300", "posd")
 	if all := found(t, m.doctor(n), "holder"); len(all) != 0 {
 		t.Errorf("posd itself: %+v", all)
 	}

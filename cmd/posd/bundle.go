@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,7 +91,7 @@ func tellBundle(cmd *cobra.Command, env cli.Env, name string, parts []technician
 	if err := t.Print(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "\n%s is written. Look into it before you send it: tar xzf %s\n", cli.Clean(name), cli.Clean(filepath.Base(name)))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "\n%s is written. Look into it before you send it: tar xzf %s\n", cli.Clean(name), cli.Clean(name))
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"posd/cli"
-	"posd/drivers"
 	"posd/drivers/driver"
 	"posd/technician"
 )
@@ -107,6 +106,8 @@ func printHeard(w io.Writer, p cli.Palette, h technician.Heard) error {
 	switch {
 	case h.Best == "" && !h.Read():
 		fmt.Fprintln(w, "     "+p.Bad("no driver made sense of it").String()+": another speed, parity or mode of the device may help")
+	case h.Best == "":
+		fmt.Fprintln(w, "     it was not read well: scan or swipe again")
 	case h.Device == "":
 		printSnippet(w, h)
 	}
@@ -176,9 +177,11 @@ func eventText(e driver.Event) string {
 
 // printSnippet says what to write into the configuration for a port to be read.
 func printSnippet(w io.Writer, h technician.Heard) {
-	role := "scanner"
-	if d, err := drivers.Find(h.Best); err == nil {
-		role = string(d.Role)
+	role := ""
+	for _, m := range h.Made {
+		if m.Driver == h.Best {
+			role = m.Role
+		}
 	}
 	fmt.Fprintf(w, "     to read it, write into the configuration:\n       [[device]]\n       name = %q\n       role = %q\n       driver = %q\n", role, role, h.Best)
 	if strings.HasPrefix(h.ID, "0000:") || h.ID == "" {
