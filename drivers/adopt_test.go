@@ -259,6 +259,8 @@ func TestStatisticsAreKept(t *testing.T) {
 		l.stop()
 		if said := strings.Contains(log.String(), "begun anew"); said == strings.Contains(bad, "card") {
 			t.Errorf("%s: said %t", bad, said)
+		} else if old, err := os.ReadFile(file + ".old"); said && string(old) != bad {
+			t.Errorf("%s: put aside is %q, %v", bad, old, err)
 		}
 	}
 }

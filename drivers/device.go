@@ -64,6 +64,12 @@ type target struct {
 	home home
 }
 
+// is reports whether a device that is read from u goes on being read from t. Of a
+// port that is configured it may be learned later which device it is of.
+func (t target) is(u target) bool {
+	return t.path == u.path && t.why == u.why && (t.node.Device == u.node.Device || u.node.Device == "")
+}
+
 func newDevice(c resolved, env *environment, stats Statistics) *device {
 	d := &device{
 		cfg: c, env: env, log: env.Log.With("device", c.Name), stats: stats,
@@ -121,7 +127,7 @@ func (d *device) aim() target {
 // retarget says what the device is to be read from now.
 func (d *device) retarget(t target) {
 	d.mu.Lock()
-	changed := t.path != d.target.path || t.node.Device != d.target.node.Device || t.why != d.target.why
+	changed := !t.is(d.target)
 	d.target = t
 	if changed && d.session != nil {
 		d.session()
@@ -164,7 +170,7 @@ func (d *device) read(ctx context.Context, t target) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d.mu.Lock()
-	if d.target.path != t.path { // while it was on its way here
+	if !d.target.is(t) { // while it was on its way here
 		d.mu.Unlock()
 		d.wake()
 		return nil

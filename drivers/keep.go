@@ -27,8 +27,8 @@ type kept struct {
 // maxKept is how many devices are remembered.
 const maxKept = 200
 
-// loadStatistics reads what the devices had done. A file that cannot be read is
-// said, and begun anew: counting must not stop a lane.
+// loadStatistics reads what the devices had done. A file that cannot be read, or is
+// of another version, is put aside and begun anew: counting must not stop a lane.
 func loadStatistics(path string, log *slog.Logger) map[string]Statistics {
 	all := map[string]Statistics{}
 	if path == "" {
@@ -46,7 +46,8 @@ func loadStatistics(path string, log *slog.Logger) map[string]Statistics {
 		err = fmt.Errorf("version %d is not known", k.Version)
 	}
 	if err != nil {
-		log.Warn("the devices' statistics are begun anew", "file", path, "err", err)
+		aside := path + ".old"
+		log.Warn("the devices' statistics are begun anew", "file", path, "kept", aside, "err", errors.Join(err, os.Rename(path, aside)))
 		return all
 	}
 	for name, s := range k.Devices {

@@ -66,9 +66,11 @@ func (m *Manager) Listen(ctx context.Context, name string, ready func(), hear Li
 type listening struct {
 	*Manager
 	hear  Listener
-	stops []func()                // of its taps
-	nodes map[string]hotplug.Node // that are or were overheard, by their paths
+	stops []func() // of its taps
 	wg    sync.WaitGroup
+
+	watching sync.Mutex
+	nodes    map[string]hotplug.Node // that are overheard, by their paths
 }
 
 // begin taps the device of a name, or all of them, and those that will be adopted.
@@ -119,12 +121,27 @@ func (l *listening) stop() {
 // overhearAll overhears the nodes that it does not yet, and that no device reads.
 // Those that were plugged in just now, no device must be about to read.
 func (l *listening) overhearAll(ctx context.Context, late bool) {
+	l.watching.Lock()
+	defer l.watching.Unlock()
 	for _, n := range l.idleNodes(l.busy(late)) {
 		if reflect.DeepEqual(l.nodes[n.Path], n) {
 			continue
 		}
 		l.nodes[n.Path] = n
-		l.wg.Go(func() { l.overhear(ctx, n, l.hear) })
+		l.wg.Go(func() {
+			l.overhear(ctx, n, l.hear)
+			l.forget(n)
+		})
+	}
+}
+
+// forget has a node tried again when something changes: it could not be opened,
+// or has gone.
+func (l *listening) forget(n hotplug.Node) {
+	l.watching.Lock()
+	defer l.watching.Unlock()
+	if reflect.DeepEqual(l.nodes[n.Path], n) {
+		delete(l.nodes, n.Path)
 	}
 }
 

@@ -2,6 +2,9 @@ package drivers
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,5 +111,40 @@ func TestListenToOne(t *testing.T) {
 		t.Error(err)
 	} else {
 		stop()
+	}
+}
+
+// A node that could not be opened is tried again when it changes: its permissions
+// may be right now.
+func TestListenTriesAgain(t *testing.T) {
+	t.Parallel()
+	foreign := play(t, sim.Scanner)
+	path := filepath.Join(t.TempDir(), "ttyUSB0")
+	w := newWorld()
+	l := inWorld(t, w, Config{Discover: true})
+	heard := make(chan string, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- l.Listen(ctx, "", func() { close(ready) }, func(_ Source, r driver.Read) { heard <- string(r.Data) })
+	}()
+	<-ready
+	n := converterAt(path, "0")
+	w.plug(n)
+	if err := os.Symlink(foreign.Path(sim.Scanner), path); err != nil {
+		t.Fatal(err)
+	}
+	for got := ""; !strings.Contains(got, "036000291452\r"); {
+		w.plug(n) // as hotplug tells that it changed
+		do(t, foreign, "scan 036000291452")
+		select {
+		case text := <-heard:
+			got += text
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

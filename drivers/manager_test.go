@@ -3,6 +3,7 @@ package drivers
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -453,5 +454,37 @@ func TestConfigErrors(t *testing.T) {
 	}
 	if err := ok.Check(rules()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A device that is configured by its port is opened once, though it is learned
+// later what it is; and what is not to be read any more is not opened.
+func TestTarget(t *testing.T) {
+	s := play(t, sim.Scanner)
+	n := comAt(s.Path(sim.Scanner), "S1", "1-1")
+	begun, told := target{path: n.Path}, target{path: n.Path, node: n}
+	other := told
+	other.node.Device = "/devices/1-2"
+	held := told
+	held.why = &node.Error{State: node.Claimed}
+	for _, c := range []struct {
+		t, u target
+		want bool
+	}{{told, begun, true}, {begun, told, false}, {other, told, false}, {held, told, false}, {held, held, true}, {told, held, false}} {
+		if got := c.t.is(c.u); got != c.want {
+			t.Errorf("%+v is %+v: %t", c.t, c.u, got)
+		}
+	}
+	m := newManager(t, func(driver.Reading) bool { return true }, DeviceConfig{Name: "front", Role: driver.Scanner, Port: n.Path})
+	opened := false
+	m.env.open = func(target, resolved) (port, driver.Attributes, error) {
+		opened = true
+		return nil, driver.Attributes{}, errors.New("it must not be opened")
+	}
+	d := m.devices[0]
+	aimed := d.aim()
+	d.retarget(held)
+	if err := d.read(t.Context(), aimed); err != nil || opened {
+		t.Errorf("opened %t, %v", opened, err)
 	}
 }

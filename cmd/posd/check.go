@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,15 +98,20 @@ func (s *sitting) run(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	heard, ready, ended := make(chan technician.Heard), make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- s.bench.listen(ctx, s.device, maxSpan, func() { close(ready) }, func(h technician.Heard) error {
-			select {
-			case heard <- h:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
+	hear := func(h technician.Heard) error {
+		select {
+		case heard <- h:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	go func() { // again and again, since posd listens for so long at the most
+		var err error
+		for begun := sync.OnceFunc(func() { close(ready) }); err == nil && ctx.Err() == nil; {
+			err = s.bench.listen(ctx, s.device, maxSpan, begun, hear)
+		}
+		ended <- err
 	}()
 	select {
 	case <-ready:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"posd/cli"
 	"posd/drivers"
+	"posd/drivers/driver"
 	"posd/drivers/recording"
 	"posd/sim"
 	"posd/technician"
@@ -96,7 +98,7 @@ func replayCommand(env cli.Env) *cobra.Command {
 		Use:   "replay FILE",
 		Short: "Play a recording as the device that it is of, or through the drivers",
 		Long: `Play a recording. Without --through the drivers read it in this process, and what
-they make of it is told. With it a device is made that sends what was recorded, at
+they make of it is told; the status is 1 if something could not be read. With it a device is made that sends what was recorded, at
 the pace of the recording, for posd or another program to read:
 
   pty     a serial line, linked at --link
@@ -148,7 +150,13 @@ func replayHere(env cli.Env, rec recording.Recording, name string, asJSON bool) 
 		return cli.Usagef("%s: %v", name, err)
 	}
 	fmt.Fprintf(env.Stdout, "%s: %d reads in %s, %s\n", cli.Clean(name), len(rec.Entries), lasted(rec), cli.Clean(transportText(rec)))
-	return printMade(env.Stdout, env.Colour(env.Stdout), technician.Heard{Best: best.Driver, Made: technician.MadeOf("", all)})
+	if err := printMade(env.Stdout, env.Colour(env.Stdout), technician.Heard{Best: best.Driver, Made: technician.MadeOf("", all)}); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(best.Events, driver.Event.Failed) {
+		return cli.ErrFailed
+	}
+	return nil
 }
 
 func lasted(rec recording.Recording) time.Duration {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -343,5 +344,48 @@ func TestCheck(t *testing.T) {
 	var r technician.Report
 	if err != nil || json.Unmarshal(text, &r) != nil || !r.Intact() || r.By != "A. Technician" || len(r.Steps) != 4 {
 		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// brief is a bench that listens a moment at a time, and hears something the third
+// time.
+type brief struct {
+	bench
+	times int
+}
+
+func (b *brief) devices(context.Context) ([]api.Device, error) {
+	return []api.Device{{Name: "front", State: api.Reading}}, nil
+}
+
+func (b *brief) listen(_ context.Context, _ string, _ time.Duration, ready func(), tell func(technician.Heard) error) error {
+	ready()
+	if b.times++; b.times < 3 {
+		return nil
+	}
+	return tell(technician.Heard{At: time.Now(), Device: "front", Bytes: 7})
+}
+
+// A check goes on though posd does not listen for so long at a time.
+func TestCheckListensAgain(t *testing.T) {
+	c, err := technician.NewCheck(technician.Device{Name: "front", Role: "scanner", State: "reading"}, "1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, said := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		s := &sitting{bench: &brief{}, check: c, device: "front", patience: time.Minute, say: said}
+		ended <- s.run(ctx, strings.NewReader(""))
+		said.Close()
+	}()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && !strings.Contains(lines.Text(), "7 bytes") {
+	}
+	cancel()
+	go io.Copy(io.Discard, r)
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended by %v", err)
 	}
 }
