@@ -128,7 +128,7 @@ func TestOpenAgainWhileItHangs(t *testing.T) {
 		})
 		<-first.sent
 		again := m.devices[0].aim()
-		again.node.Device = "/devices/1-2" // it was plugged in again
+		again.path = "/dev/ttyNONE1" // it was plugged in again
 		m.devices[0].retarget(again)
 		time.AfterFunc(5*time.Second, func() { close(first.free) })
 		<-second.sent
