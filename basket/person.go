@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"posd/aamva"
 	"posd/gs1"
 )
 
@@ -137,10 +138,7 @@ func personNumber(text string) bool {
 }
 
 func personDigits(text string) bool {
-	if at := strings.Index(text, "ANSI "); at > 0 && strings.Contains(text[:at], "@") {
-		return true
-	}
-	return luhnNumber(strings.NewReplacer(" ", "", "-", "").Replace(text)) || HoldsCardNumber(text)
+	return aamva.IsLicence(text) || luhnNumber(strings.NewReplacer(" ", "", "-", "").Replace(text)) || HoldsCardNumber(text)
 }
 
 func luhnNumber(text string) bool {

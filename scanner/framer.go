@@ -3,6 +3,8 @@ package scanner
 import (
 	"bytes"
 	"time"
+
+	"posd/aamva"
 )
 
 // MaxFrame is the most bytes of one frame, without its terminator: more than
@@ -11,7 +13,9 @@ const MaxFrame = 8 << 10
 
 // What silence on a line means, where no gap is set.
 const (
-	stall        = 2 * time.Second        // a frame without terminator is given up
+	// stall is how long a frame without terminator may pause. No person scans twice
+	// within that, so that what comes later is of another label.
+	stall        = 700 * time.Millisecond
 	defaultGap   = 100 * time.Millisecond // a frame ends, where there is no terminator
 	licenceQuiet = 300 * time.Millisecond // a driving licence has ended
 )
@@ -47,7 +51,8 @@ type Frame struct {
 // MaxFrame bytes is one error; the next terminator begins anew. A frame that
 // holds NUL is a line error: that is how the kernel hands over a byte of wrong
 // parity. A frame that is no text is an error too, and so is one that no
-// terminator follows for two seconds: it never joins the next label.
+// terminator follows for 0.7 s, or that the prefix follows, where that is
+// STX: it never joins the next label.
 //
 // The PDF417 of a driving licence (AAMVA) holds line ends, so that terminators
 // would cut it into lines of personal data. It is recognized by its head and
@@ -132,6 +137,11 @@ func (f *Framer) take(c byte) {
 	case f.framing.Terminator.ends(c, f.prev):
 		f.end(c)
 	case f.over:
+	case c == stx && len(f.buf) > 0 && f.startsWithSTX():
+		if len(f.buf) > 1 {
+			f.fail(CodeIncomplete, "another label began before its end")
+		}
+		f.buf = append(f.buf[:0], c)
 	case len(f.buf) == MaxFrame:
 		f.over, f.buf = true, f.buf[:0]
 		f.fail(CodeTooLong, "8 KiB came without a terminator: check the terminator that is set, and the speed of the line")
@@ -167,11 +177,13 @@ func (f *Framer) end(c byte) {
 	case !prefixed:
 		f.fail(CodeNoPrefix, "the prefix that is set does not stand before it")
 	case isLicenceHead(data, c):
-		f.licence = MaxFrame
+		if c != 0 { // its other lines come now
+			f.licence = MaxFrame
+		}
 		f.fail(CodePersonal, "a driving licence was read: it is not kept")
 	case len(data) == 0:
 		f.fail(CodeEmpty, "nothing stands between its ends")
-	case !isText(data):
+	case !isText(data) && !isLatin(data):
 		f.fail(CodeNotText, "it is no text: check speed and parity of the line")
 	default:
 		start := len(f.out)
@@ -180,12 +192,25 @@ func (f *Framer) end(c byte) {
 	}
 }
 
+// startsWithSTX reports whether STX can be nothing but the beginning of a label.
+func (f *Framer) startsWithSTX() bool {
+	return f.framing.Prefix == "" && f.buf[0] == stx || f.framing.Prefix == string(rune(stx))
+}
+
 // isLicenceHead reports whether a frame is the head of an AAMVA licence, cut
-// off at the first line end in it: "@" LF RS CR (AAMVA DL/ID Card Design
-// Standard, annex D). Identifiers may stand before it.
+// off at a line end in it: "@" LF RS CR "ANSI " and six digits (AAMVA DL/ID Card
+// Design Standard, annex D); FS in place of RS and "AAMVA" in that of "ANSI " on
+// older ones. Scanners may leave control characters out. Identifiers may stand
+// before it.
 func isLicenceHead(data []byte, terminator byte) bool {
-	return terminator == '\n' && bytes.HasSuffix(data, []byte("@")) ||
-		terminator == '\r' && bytes.HasSuffix(data, []byte("@\n\x1e"))
+	if aamva.IsLicence(data) {
+		return true
+	}
+	head := bytes.TrimRight(data, "\n\x1c\x1e")
+	if !bytes.HasSuffix(head, []byte("@")) {
+		return false
+	}
+	return terminator == '\n' || terminator == '\r' && (len(head) < len(data) || len(head) == 1 || len(head) == 4 && head[0] == ']')
 }
 
 func (f *Framer) fail(code, reason string) {

@@ -36,7 +36,7 @@ func TestFramer(t *testing.T) {
 		{Framing{}, "036000291452\t4006381333931\x03", `"036000291452" "4006381333931"`},
 		{Framing{}, "\x02A036000291452\x03", `"A036000291452"`},                          // NCR as it comes
 		{Framing{}, "\x02A036000291452\r\x02E0425261\r\n", `"A036000291452" "E0425261"`}, // NCR ended by CR
-		{Framing{Terminator: CR}, "\x02A036000291452\r\x02\x02B\r", `"A036000291452" not-text`},
+		{Framing{Terminator: CR}, "\x02A036000291452\r\x02\x02B\r", `"A036000291452" "B"`},
 		{Framing{}, "\r\n\r\n\r\x03", ""},
 		{Framing{}, "036000291452", ""},
 		{Framing{}, "]C1010950110153000310A\x1d21B\r", `"]C1010950110153000310A\x1d21B"`},
@@ -52,7 +52,15 @@ func TestFramer(t *testing.T) {
 		{Framing{Prefix: "\x02"}, "A036000291452\x03", "no-prefix"},
 		{Framing{Prefix: "XY"}, "XYA\rXA\rX\rXYXY\r", `"A" no-prefix no-prefix "XY"`},
 		{Framing{Terminator: ETX, Prefix: "\x02"}, "\x02\x03", "empty"},
-		{Framing{Terminator: ETX, Prefix: "\x02"}, "\x02A0360\x02A036000291452\x03", "not-text"}, // cut off
+		{Framing{Terminator: ETX, Prefix: "\x02"}, "\x02A0360\x02A036000291452\x03", `incomplete "A036000291452"`}, // cut off
+		{Framing{Terminator: CR}, "\x02A0360\x02A036000291452\r", `incomplete "A036000291452"`},
+		{Framing{Terminator: CR}, "A0360\x02A036000291452\r", "not-text"},
+		{Framing{Terminator: CR}, "@\n\x1c\rANSI 636026\nDLDAQ1\nDACJOHN\r", "personal"},  // a licence of an older issue
+		{Framing{Terminator: CR}, "@\x1e\rANSI 636026\rDCSPUBLIC\rDACJOHN\r", "personal"}, // without LF
+		{Framing{Terminator: CR}, "@\rANSI 636026 DCSPUBLIC DDAN\r", "personal"},
+		{Framing{Terminator: CR}, "ANSI 636026\rDCSPUBLIC\r", "personal"}, // its beginning was lost
+		{Framing{Terminator: CR}, "]L0@\n\x1c\rAAMVA636026\nDAAPUBLIC,JOHN\r", "personal"},
+		{Framing{Terminator: CR}, "A@\rB\r", `"A@" "B"`},
 		{Framing{}, "0360\x00291452\r4006381333931\r", `line-error "4006381333931"`},
 		{Framing{}, "\x80\xfe\x11\r4006381333931\r", `not-text "4006381333931"`},
 		{Framing{}, "Gr\xc3\xbc\xc3\x9fe\r", `"Grüße"`},
@@ -129,7 +137,7 @@ func TestFramerTimes(t *testing.T) {
 	if got := f.Deadline(); !f.Pending() || !got.Equal(noon.Add(stall)) {
 		t.Errorf("the deadline is %s", got)
 	}
-	later := noon.Add(time.Second)
+	later := noon.Add(stall - time.Millisecond)
 	if got := words(f.Expire(later)); got != "" {
 		t.Errorf("given up too early: %s", got)
 	}

@@ -56,6 +56,7 @@ const (
 	CodeLength           = "length"            // not as many digits as the symbology has
 	CodeCharset          = "charset"           // other characters than the symbology has
 	CodeUnknownSymbology = "unknown-symbology" // no identifier, or one that the preset does not have
+	CodeAmbiguous        = "ambiguous"         // right as two symbologies
 	CodeElements         = "elements"          // bad GS1 elements
 	CodePairs            = "pairs"             // GS1 elements that do not go together, or lack another
 	CodeLink             = "digital-link"      // a GS1 Digital Link that is badly built, or compressed
