@@ -89,10 +89,10 @@ func decode(frame []byte, opt Options, id identified) Scan {
 	switch {
 	case len(frame) == 0:
 		d.problem(CodeEmpty, "the label is empty")
-	case !isText(frame):
+	case !isText(frame) && !isLatin(frame):
 		d.problem(CodeNotText, "the label is no text: check speed and parity of the line")
 	default:
-		d.begin(frame[d.id.length:])
+		d.begin(utf8Of(frame[d.id.length:]))
 		d.Label = d.text
 		d.decode()
 	}
@@ -280,6 +280,33 @@ func (d *decoder) failAs(code string, err error) {
 		at = element.At
 	}
 	d.problemAt(code, err.Error(), at)
+}
+
+// isLatin reports whether a label with an identifier of AIM's is ISO 8859-1, in
+// which 2D codes are where they do not say otherwise (ISO/IEC 18004, section 7.3.2),
+// without control characters.
+func isLatin(b []byte) bool {
+	if !isAIM(b) {
+		return false
+	}
+	for _, c := range b {
+		if c >= 0x80 && c < 0xa0 || c < 0x80 && !isText([]byte{c}) {
+			return false
+		}
+	}
+	return true
+}
+
+// utf8Of makes UTF-8 of ISO 8859-1; what is UTF-8 stays as it is.
+func utf8Of(b []byte) []byte {
+	if utf8.Valid(b) {
+		return b
+	}
+	all := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		all = utf8.AppendRune(all, rune(c))
+	}
+	return all
 }
 
 // isText reports whether a label is UTF-8 without control characters, save

@@ -103,7 +103,8 @@ func TestDecodeEightDigits(t *testing.T) {
 		{both, Options{}, "UPCE " + both + " 00" + upca + " - item -"},
 		{both, Options{Prefer: UPCE}, "UPCE " + both + " 00" + upca + " - item -"},
 		{both, Options{Prefer: EAN8}, "EAN8 " + both + " 000000" + both + " - item -"},
-		{alsoBoth, Options{}, "EAN8 " + alsoBoth + " 000000" + alsoBoth + " - item -"},
+		{alsoBoth, Options{}, "EAN8 " + alsoBoth + " 000000" + alsoBoth + " - item ambiguous"},
+		{alsoBoth, Options{Prefer: EAN8}, "EAN8 " + alsoBoth + " 000000" + alsoBoth + " - item -"},
 		{"04252614", Options{Prefer: EAN8}, "UPCE 04252614 00042100005264 - item -"}, // no EAN-8
 		{"73513537", Options{Prefer: UPCE}, "EAN8 73513537 00000073513537 - item -"}, // no UPC-E
 	})
@@ -115,6 +116,10 @@ func TestDecodeEightDigits(t *testing.T) {
 func TestDecodeAIM(t *testing.T) {
 	run(t, []labelTest{
 		{"]E00036000291452", Options{}, "UPCA 036000291452 00036000291452 - item -"},
+		{"08]E00036000291452", Options{IDs: IDsNCR}, "UPCA 036000291452 00036000291452 - item -"},
+		{"]Q1Gr\xfcn", Options{}, "QRCODE Grün - - other -"}, // ISO 8859-1
+		{"]Q1Gr\x8cn", Options{}, "UNKNOWN - - - other not-text"},
+		{"Gr\xfcn", Options{}, "UNKNOWN - - - other not-text"},
 		{"]E00042100005264", Options{}, "UPCA 042100005264 00042100005264 - item -"}, // was a UPC-E: nothing says so
 		{"]E04006381333931", Options{}, "EAN13 4006381333931 04006381333931 - item -"},
 		{"]E01101234567891]E112", Options{}, "EAN13_S 1101234567891 01101234567891 12 item -"},
@@ -270,6 +275,8 @@ func TestDecodeDatalogic(t *testing.T) {
 func TestDecodeHoneywellZebra(t *testing.T) {
 	hw, zebra := Options{IDs: IDsHoneywell}, Options{IDs: IDsZebra}
 	run(t, []labelTest{
+		{"A0123456551251", zebra, "EAN13 0123456551251 00123456551251 - item ambiguous"},
+		{"A0123456551250", zebra, "UPCE_S 01234565 00012345000065 51250 item -"},
 		{"c036000291452", hw, "UPCA 036000291452 00036000291452 - item -"},
 		{"E04252614", hw, "UPCE 04252614 00042100005264 - item -"},
 		{"d4006381333931", hw, "EAN13 4006381333931 04006381333931 - item -"},

@@ -116,6 +116,9 @@ func identify(frame []byte, ids IDs) identified {
 		}
 	}
 	found.elements = found.symbology.isGS1() || found.symbology == dataBar
+	if found.length == 0 && isAIM(frame[address:]) {
+		found.length = address
+	}
 	if rest := frame[found.length:]; isAIM(rest) {
 		aim := aimIdentified(rest[1], rest[2])
 		// ]E0 leaves open whether a UPC-E was expanded: the vendor's tells.

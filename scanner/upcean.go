@@ -35,10 +35,28 @@ func (d *decoder) split(main string) (n int, addOn string) {
 	if !gs1.IsDigits(main) || gs1.HasUPCE(main) {
 		return len(main), ""
 	}
-	for _, addOn := range d.addOnLengths() {
+	lengths := d.addOnLengths()
+	if len(main) == 13 && lengths == "025" && d.fits(13) && d.fits(8) {
+		return d.split13(main)
+	}
+	for _, addOn := range lengths {
 		if n := len(main) - int(addOn-'0'); n > 0 && d.fits(n) {
 			return n, main[n:]
 		}
+	}
+	return len(main), ""
+}
+
+// split13 parts 13 digits that may be an EAN-13, or eight digits with an add-on of
+// five, by their check digits.
+func (d *decoder) split13(main string) (n int, addOn string) {
+	_, isUPCE := gs1.UPCAOf(main[:8])
+	eight := isUPCE && main[0] <= '1' || gs1.CheckDigit(main[:7]) == main[7]
+	switch whole := gs1.CheckDigit(main[:12]) == main[12]; {
+	case eight && !whole:
+		return 8, main[8:]
+	case eight:
+		d.problem(CodeAmbiguous, "the digits are right as an EAN-13, and as eight with an add-on of five: have the scanner send identifiers that tell them apart")
 	}
 	return len(main), ""
 }
@@ -278,8 +296,12 @@ func (d *decoder) eightDigits(digits string) Symbology {
 		return EAN8
 	case d.opt.Prefer == UPCE || d.opt.Prefer == EAN8:
 		return d.opt.Prefer
-	case digits[0] == '0':
+	}
+	if digits[0] == '0' { // no EAN-8 of goods for sale begins with it: the numbers are for use within a shop
 		return UPCE
+	}
+	if isUPCE && len(digits) == 8 {
+		d.problem(CodeAmbiguous, "the eight digits are right as an EAN-8 and as a UPC-E: have the scanner send identifiers, or set prefer")
 	}
 	return EAN8
 }
