@@ -163,6 +163,12 @@ func TestSameItem(t *testing.T) {
 		"keyed in beside it":            {[]any{ean, 10, key}, "EAN13 EAN13", 0},
 		"a doubtful 2D code":            {[]any{ean, 50, "]d2010400638133393117261331"}, "EAN13", 1},
 		"one of a wrong check digit":    {[]any{ean, 50, "]d20104006381333932"}, "EAN13 GS1DATAMATRIX", 0},
+		"of another weight":             {[]any{"]e001950123456789033103001750", 50, "]d201950123456789033103000820"}, "GS1DATABAR_E GS1DATAMATRIX", 0},
+		"of the same weight":            {[]any{"]e001950123456789033103001750", 50, "]d201950123456789033102000175"}, "GS1DATABAR_E", 1},
+		"of another serial number":      {[]any{"]C10104006381333931" + "21AAA", 50, "]d20104006381333931" + "21BBB"}, "EAN128 GS1DATAMATRIX", 0},
+		"of another serial of the 2D":   {[]any{ean, 50, "]d20104006381333931" + "21AAA", 50, "]Q30104006381333931" + "21BBB"}, "EAN13 GS1QRCODE", 1},
+		"of another date":               {[]any{"]C10104006381333931" + "17261231", 50, "]d20104006381333931" + "17270131"}, "EAN128 GS1DATAMATRIX", 0},
+		"with more said":                {[]any{"]C10104006381333931" + "17261231", 50, "]d20104006381333931" + "21AAA"}, "EAN128", 1},
 		"a coupon":                      {[]any{"]E09923456789019", 50, "]Q1https://a/01/09923456789019?255=9506000134352"}, "EAN13 QRCODE", 0},
 		"after a restart":               {[]any{ean, 50, func(w *world) { w.halt(); w.run() }, dm}, "EAN13 GS1DATAMATRIX", 0},
 	} {
