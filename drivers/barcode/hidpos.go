@@ -44,7 +44,7 @@ const (
 )
 
 const (
-	partExpiry = time.Second            // until the next part of a label must come
+	partExpiry = 300 * time.Millisecond // until the next part of a label must come
 	joinExpiry = 100 * time.Millisecond // the same, where nothing but a full report says that one comes
 )
 

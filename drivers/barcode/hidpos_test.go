@@ -231,7 +231,7 @@ func TestHIDPOSJoining(t *testing.T) {
 	for i := range scanner.MaxFrame/56 + 3 {
 		feed(6+float64(i)/100, report(56, "]C0", full, 1))
 	}
-	feed(8, report(2, "]C0", "ef", 0))
+	feed(7.7, report(2, "]C0", "ef", 0))
 	feed(8.1, report(2, "]C0", "gh", 0))
 	if s := got.codes(); s != scanner.CodeTooLong+" gh" {
 		t.Errorf("too long, and ended: %q", s)

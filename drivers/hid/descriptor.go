@@ -227,17 +227,12 @@ func (p *parser) addRange(high usageItem) error {
 	}
 	low := *p.low
 	p.low = nil
-	if high.value < low.value || high.value-low.value >= maxUsages {
-		return fmt.Errorf("usages from %#x to %#x are no range", low.value, high.value)
+	// Of a wide range, such as all of the consumer page, what is beyond is of no use
+	// to anybody here, and no reason to refuse the device.
+	for v := low.value; v <= high.value && len(p.usages) < maxUsages; v++ {
+		p.usages = append(p.usages, usageItem{v, low.paged})
 	}
-	for v := low.value; ; v++ {
-		if err := p.addUsage(usageItem{v, low.paged}); err != nil {
-			return err
-		}
-		if v == high.value {
-			return nil
-		}
-	}
+	return nil
 }
 
 // takeUsages gives the local usages their page, and forgets them.

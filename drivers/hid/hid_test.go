@@ -242,6 +242,21 @@ func TestHugeDescriptors(t *testing.T) {
 	}
 }
 
+// A range of usages that is wider than anybody's field, or backward, costs nothing
+// but itself.
+func TestWideRanges(t *testing.T) {
+	for _, ranges := range []string{"1A 00 00 2B FF 0F 00 00", "19 00 2B FF FF FF FF", "19 05 29 04"} {
+		text := "05 0C 09 01 A1 01 85 09 " + ranges + " 15 00 26 FF 0F 75 10 95 01 81 00 C0 05 8C 09 02 A1 01 85 02 09 FE 75 08 95 02 81 02 C0"
+		d, err := Parse(unhex(t, text))
+		if err != nil {
+			t.Fatalf("%s: %v", ranges, err)
+		}
+		if at, ok := d.Find(Input, 0, 0x8c<<16|0xfe); !ok || at.Report != 2 {
+			t.Errorf("%s: the reader is not found: %+v", ranges, at)
+		}
+	}
+}
+
 func TestLies(t *testing.T) {
 	for name, c := range map[string]struct{ descriptor, say string }{
 		"cut off":             {"05", "beyond"},
@@ -258,8 +273,6 @@ func TestLies(t *testing.T) {
 		"huge report":         {"76 00 01 96 01 02 81 02", "longer than"},
 		"many small reports":  {"75 08 96 FF 3F 81 02 81 02", "longer than"},
 		"page of 32 bits":     {"07 00 00 01 00", "usage page"},
-		"backward range":      {"19 05 29 04", "range"},
-		"huge range":          {"19 00 2B FF FF FF FF", "range"},
 		"range without start": {"29 04", "without a minimum"},
 		"usages without end":  {strings.Repeat("09 01 ", 1025), "usages"},
 		"too long":            {strings.Repeat("05 01 ", 2049), "bytes"},

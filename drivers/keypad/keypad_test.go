@@ -275,7 +275,9 @@ func TestBesideFrames(t *testing.T) {
 	var got readings
 	driver.Feed(dec, driver.Read{At: at(0), Data: []byte("2125550123\r")}, got.emit)
 	driver.Feed(dec, driver.Read{At: at(1), Data: []byte("*\x1b")}, got.emit)
-	if s := got.kinds(); s != "close clear" {
+	driver.Feed(dec, driver.Read{At: at(9), Data: []byte("12\x02789\x0334")}, got.emit)
+	driver.Feed(dec, driver.Read{At: at(20), Data: []byte("56")}, got.emit)
+	if s := got.kinds(); s != "frame close clear frame 9 frame frame" {
 		t.Errorf("got %q", s)
 	}
 	if due := dec.Deadline(); !due.IsZero() {

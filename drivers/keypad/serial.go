@@ -97,6 +97,7 @@ type serialDecoder struct {
 	due          bool // start is to be sent
 	framed       bool
 	frame        frame
+	beside       time.Time // when digits came that are in no frame; zero if none did since the last
 }
 
 // Due is never: nothing is said but first, and when something was wrong.
@@ -121,15 +122,28 @@ func (d *serialDecoder) Decode(r driver.Read, emit driver.Emit) {
 	}
 }
 
+// besideFrame takes a byte that is in no frame. Digits there are told of, once for
+// those that come together.
+func (d *serialDecoder) besideFrame(c byte, at time.Time, emit driver.Emit) {
+	if c < '0' || c > '9' {
+		d.beside = time.Time{}
+		d.press(d.key(c), at, emit)
+		return
+	}
+	told := !d.beside.IsZero() && at.Sub(d.beside) < frameExpiry
+	if d.beside = at; !told {
+		emit(driver.Failure(at, "frame", "digits came that stand in no frame: check the setting frame, and how the keypad is set; key it in again"))
+	}
+}
+
 // framing takes a byte of a keypad that sends frames. Beside them, keys other
 // than digits may come.
 func (d *serialDecoder) framing(c byte, at time.Time, emit driver.Emit) {
 	switch d.frame.take(c, at) {
 	case frameBeside:
-		if c < '0' || c > '9' {
-			d.press(d.key(c), at, emit)
-		}
+		d.besideFrame(c, at, emit)
 	case frameWhole:
+		d.beside = time.Time{}
 		d.entry(at, emit)
 	case frameBad:
 		d.again()
