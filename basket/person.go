@@ -45,7 +45,7 @@ func (l Line) personal(text string) bool {
 	parts := strings.Split(text, compositeMark)
 	for _, part := range parts[1:] {
 		elements, isString := strings.CutPrefix(part, "0")
-		if isString && l.personalElements(elements, true) || !isString && l.personalText(part[min(1, len(part)):]) {
+		if isString && l.personalElements(elements, true) || !isString && (l.personalText(part) || l.personalText(part[min(1, len(part)):])) {
 			return true
 		}
 	}

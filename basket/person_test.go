@@ -125,6 +125,7 @@ func FuzzPersonNumber(f *testing.F) {
 	f.Add("https://id.gs1.org/01/09506000134352?99=", "", "UNKNOWN", "09506000134352")
 	f.Add("2112345678900|]e091", "", "EAN13", "02112345678900")
 	f.Add("01095060001343528018", "", "EAN128", "")
+	f.Add("|]e", "", "", "") // no digit of an identifier
 	f.Fuzz(func(t *testing.T, before, after, symbology, gtin string) {
 		const pan = "4111111111111111"
 		if touched(before, after) || strings.Contains(gtin, "11111") {
