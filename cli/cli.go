@@ -152,6 +152,11 @@ func wrap(c *cobra.Command, began *bool) {
 // cobra would print help and call it a success.
 func misdirected(root *cobra.Command, args []string) (*cobra.Command, error) {
 	c, rest, err := root.Find(args)
+	if err == nil && c.Name() == "help" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		if _, left, err := root.Find(rest); err != nil || len(left) > 0 {
+			return c, Usagef("there is no command %q", root.Name()+" "+strings.Join(rest, " "))
+		}
+	}
 	if err != nil || c.Runnable() {
 		return c, nil // cobra will find the same
 	}

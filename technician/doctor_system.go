@@ -103,6 +103,9 @@ func (d Doctor) brltty(n hotplug.Node) []Finding {
 	if !slices.Contains([]string{"10c4/ea60", "1a86/7523", "0403/6001"}, id) {
 		return nil
 	}
+	if d.masked("brltty.service") && d.masked("brltty-udev.service") {
+		return nil
+	}
 	files, _ := filepath.Glob(d.path("usr/lib/udev/rules.d/*brltty*.rules"))
 	for _, file := range files {
 		text, _ := os.ReadFile(file) // one that cannot be read says nothing
@@ -113,6 +116,12 @@ func (d Doctor) brltty(n hotplug.Node) []Finding {
 		}
 	}
 	return nil
+}
+
+// masked reports whether systemd never starts a unit.
+func (d Doctor) masked(unit string) bool {
+	to, err := os.Readlink(d.path("etc/systemd/system", unit))
+	return err == nil && to == "/dev/null"
 }
 
 // modules looks for USB interfaces that no driver of the kernel has.

@@ -178,6 +178,20 @@ func TestDoctorPermission(t *testing.T) {
 	expect(t, d, "permission", Problem, "mode 0600", "udevadm trigger --action=add /sys/devices/usb1")
 	d.User = "root"
 	expect(t, d, "permission", Good, "", "")
+	d.User = "posd"
+	if err := os.Chown(filepath.Join(m.root, "dev/ttyACM0"), 990, -1); err == nil { // as root
+		expect(t, d, "permission", Good, "", "")
+	}
+	usb := hotplug.Node{Subsystem: hotplug.USB, Path: "/dev/bus/usb/001/004", SysPath: "/devices/usb1/1-1", Vendor: 0x05f9, Product: 0x4204}
+	m.write("dev/bus/usb/001/004", "")
+	if err := os.Chmod(filepath.Join(m.root, "dev/bus/usb/001/004"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rule := `echo 'SUBSYSTEM=="usb", ATTR{idVendor}=="05f9", ATTR{idProduct}=="4204", GROUP="posdev", MODE="0660"' | sudo tee -a /etc/udev/rules.d/71-posd-usb.rules ` +
+		"&& sudo udevadm control --reload && sudo udevadm trigger --action=add /sys/devices/usb1/1-1"
+	if f := found(t, m.doctor(usb), "permission"); len(f) != 1 || f[0].Remedy != rule {
+		t.Errorf("%+v", f)
+	}
 	n.Path = "/dev/ttyACM9"
 	expect(t, m.doctor(n), "permission", Problem, "not there", "udevadm trigger")
 	if os.Geteuid() != 0 {
@@ -233,6 +247,15 @@ func TestDoctorBrltty(t *testing.T) {
 	}
 	m.write("usr/lib/udev/rules.d/85-brltty.rules", `ENV{PRODUCT}=="1a86/7523/*", ENV{BRLTTY_BRAILLE_DRIVER}="bm"`+"\n")
 	expect(t, d, "brltty", Warning, "1a86:7523", "systemctl mask --now brltty.service")
+	m.mkdir("etc/systemd/system")
+	for _, unit := range []string{"brltty.service", "brltty-udev.service"} { // what the remedy does
+		if err := os.Symlink("/dev/null", filepath.Join(m.root, "etc/systemd/system", unit)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := found(t, d, "brltty"); len(all) != 0 {
+		t.Errorf("after the remedy: %+v", all)
+	}
 }
 
 func TestDoctorModules(t *testing.T) {

@@ -40,6 +40,9 @@ for the logs.`,
 		if len(args) > 0 {
 			name = args[0]
 		}
+		if name == "-" {
+			return cli.Usagef("an archive is written to a file: name one")
+		}
 		parts := collect(cmd.Context(), c, cmd.Flag("config").Value.String())
 		if err := writeBundle(name, parts); err != nil {
 			return err
@@ -107,12 +110,12 @@ func collect(ctx context.Context, c *api.Client, config string) []technician.Par
 		file("os-release", "/etc/os-release"),
 		file("kernel", "/proc/version"),
 	}
-	for name, command := range map[string][]string{
-		"log.txt":    {"journalctl", "--unit=posd", "--no-pager", "--output=short-iso-precise", "--lines=5000"},
-		"kernel.txt": {"journalctl", "--dmesg", "--no-pager", "--output=short-iso-precise", "--lines=2000", "--grep=usb|hid|tty|input|cdc_acm"},
-		"unit.txt":   {"systemctl", "status", "--no-pager", "--full", "posd.service", "posd.socket"},
+	for _, c := range [][]string{
+		{"log.txt", "journalctl", "--unit=posd", "--no-pager", "--output=short-iso-precise", "--lines=5000"},
+		{"kernel.txt", "journalctl", "--dmesg", "--no-pager", "--output=short-iso-precise", "--lines=2000", "--grep=usb|hid|tty|input|cdc_acm"},
+		{"unit.txt", "systemctl", "status", "--no-pager", "--full", "posd.service", "posd.socket"},
 	} {
-		parts = append(parts, ran(ctx, name, command))
+		parts = append(parts, ran(ctx, c[0], c[1:]))
 	}
 	return parts
 }

@@ -53,11 +53,16 @@ Where posd runs, no basket may be open: what is scanned goes into none.`,
 		if err != nil {
 			return err
 		}
-		s := &sitting{bench: b, check: c, device: dev.Name, patience: *patience, say: env.Stderr, colour: env.Colour(env.Stderr)}
-		if err := s.run(cmd.Context(), env.Stdin); err != nil {
+		files, err := newReportFiles(*report)
+		if err != nil {
 			return err
 		}
-		return signOff(env, c.Report(*by, time.Now()), *report, *asJSON)
+		s := &sitting{bench: b, check: c, device: dev.Name, patience: *patience, say: env.Stderr, colour: env.Colour(env.Stderr)}
+		if err := s.run(cmd.Context(), env.Stdin); err != nil {
+			files.drop()
+			return err
+		}
+		return signOff(env, c.Report(*by, time.Now()), files, *asJSON)
 	}
 	return cmd
 }
@@ -146,6 +151,9 @@ func (s *sitting) step(ctx context.Context, prompt string, optional bool, heard 
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-ended:
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return errors.Join(errors.New("the device is not listened to any more"), err)
 		case h := <-heard:
 			remark = s.check.Heard(h, time.Now())
@@ -195,8 +203,49 @@ func enters(ctx context.Context, in io.Reader) <-chan struct{} {
 	return lines
 }
 
+// reportFiles are the files of a report, as text and as JSON. They are there before a
+// check begins, so that nobody goes through it for nothing.
+type reportFiles []*os.File
+
+func newReportFiles(name string) (files reportFiles, err error) {
+	if name == "" {
+		return nil, nil
+	}
+	for _, suffix := range []string{".txt", ".json"} {
+		f, err := os.OpenFile(name+suffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			files.drop()
+		}
+		if errors.Is(err, os.ErrExist) {
+			return nil, cli.Usagef("%s is there already: name another report", name+suffix)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("write the report: %w", err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func (files reportFiles) write(contents ...string) error {
+	var errs []error
+	for i, f := range files {
+		_, err := f.WriteString(contents[i])
+		errs = append(errs, err, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// drop takes the files away that nothing was written to.
+func (files reportFiles) drop() {
+	for _, f := range files {
+		f.Close()
+		os.Remove(f.Name())
+	}
+}
+
 // signOff prints the report, and writes it.
-func signOff(env cli.Env, r technician.Report, name string, asJSON bool) error {
+func signOff(env cli.Env, r technician.Report, files reportFiles, asJSON bool) error {
 	var text strings.Builder
 	if err := cli.PrintJSON(&text, r); err != nil {
 		return err
@@ -208,12 +257,8 @@ func signOff(env cli.Env, r technician.Report, name string, asJSON bool) error {
 	if _, err := io.WriteString(env.Stdout, shown); err != nil {
 		return err
 	}
-	if name != "" {
-		for suffix, content := range map[string]string{".txt": r.Text(), ".json": text.String()} {
-			if err := os.WriteFile(name+suffix, []byte(content), 0o644); err != nil {
-				return fmt.Errorf("write the report: %w", err)
-			}
-		}
+	if err := files.write(r.Text(), text.String()); err != nil {
+		return fmt.Errorf("write the report: %w", err)
 	}
 	if !r.Passed {
 		return cli.ErrFailed

@@ -47,6 +47,11 @@ the driver, a setting or the recording cannot be used.`,
 			if len(args) == 0 {
 				return cli.Usagef("say which driver, or auto")
 			}
+			if args[0] != drivers.Auto {
+				if _, err := drivers.Find(args[0]); err != nil {
+					return cli.Usagef("%v", err)
+				}
+			}
 			rec, name, err := readRecording(env, args[1:])
 			if err != nil {
 				return err

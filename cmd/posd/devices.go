@@ -87,7 +87,7 @@ func devicesNow(ctx context.Context, c *api.Client, p cli.Palette, asJSON bool) 
 	devices, err := c.Devices(ctx)
 	switch {
 	case errors.Is(err, api.ErrNotRunning) && asJSON:
-		return "[]\n", nil
+		err = cli.PrintJSONLine(&text, map[string]string{"error": err.Error()})
 	case errors.Is(err, api.ErrNotRunning):
 		return err.Error() + "\n", nil
 	case err != nil:

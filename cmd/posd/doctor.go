@@ -44,6 +44,9 @@ problem.`,
 			_, err := io.WriteString(cmd.OutOrStdout(), hardware.Rules())
 			return err
 		}
+		if _, err := user.Lookup(*who); *who != "" && err != nil {
+			return cli.Usagef("there is no user %q", *who)
+		}
 		c, err := client()
 		if err != nil {
 			return err

@@ -30,7 +30,7 @@ something is wrong with the label.`,
   posd explain '(01)09501101530003(17)261231(10)AB-123'
   posd explain 'https://id.gs1.org/01/09506000134352?17=261231'
   posd explain --config /etc/posd/posd.toml 212345928752
-  posd explain --json 04210000526`,
+  posd explain --json 042100005264`,
 		Args: cobra.ExactArgs(1),
 	}
 	asJSON := cli.JSONFlag(cmd)

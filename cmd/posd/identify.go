@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,9 +70,12 @@ func secondsFlag(cmd *cobra.Command) *time.Duration {
 	d := new(time.Duration)
 	*d = 30 * time.Second
 	cmd.Flags().Func("seconds", "how long to listen, 1 to 600 (default 30)", func(s string) error {
-		v, err := time.ParseDuration(s + "s")
-		*d = v
-		return err
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("it must be 1 to %d", int(maxSpan.Seconds()))
+		}
+		*d = time.Duration(n) * time.Second
+		return nil
 	})
 	return d
 }

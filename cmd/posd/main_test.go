@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -81,13 +82,24 @@ func answers(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("nobody answers: %v", err)
 }
 
-// TestExampleConfiguration reads the configuration that is shipped.
+// TestExampleConfiguration reads the configuration that is shipped, as it is and with
+// what is commented out.
 func TestExampleConfiguration(t *testing.T) {
-	c, err := loadConfig(filepath.Join("..", "..", "systemd", "posd.toml"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "systemd", "posd.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Devices) != 3 || c.Posmain.URL == "" {
-		t.Errorf("%+v", c)
+	all := filepath.Join(t.TempDir(), "posd.toml")
+	if err := os.WriteFile(all, regexp.MustCompile(`(?m)^#([a-z_\[])`).ReplaceAll(text, []byte("$1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, devices := range map[string]int{filepath.Join("..", "..", "systemd", "posd.toml"): 0, all: 4} {
+		c, err := loadConfig(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Devices) != devices || c.Posmain.URL == "" {
+			t.Errorf("%+v", c)
+		}
 	}
 }

@@ -53,8 +53,8 @@ beside them.`,
 		}
 		n := 0
 		err = b.record(cmd.Context(), args[0], *test, *span, announce(env, *span), func(text []byte) error {
-			n += len(text)
-			_, err := out.Write(text)
+			wrote, err := out.Write(text)
+			n += wrote
 			return err
 		})
 		if cmd.Context().Err() != nil {
@@ -97,9 +97,10 @@ func replayCommand(env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Play a recording as the device that it is of, or through the drivers",
-		Long: `Play a recording. Without --through the drivers read it in this process, and what
-they make of it is told; the status is 1 if something could not be read. With it a device is made that sends what was recorded, at
-the pace of the recording, for posd or another program to read:
+		Long: `Play a recording. Without --through the drivers read it in this process, and
+what they make of it is told; the status is 1 if something could not be read. With
+it a device is made that sends what was recorded, at the pace of the recording, for
+posd or another program to read:
 
   pty     a serial line, linked at --link
   uhid    a HID device of the kernel, which has a hidraw node (as root)
@@ -117,6 +118,12 @@ the pace of the recording, for posd or another program to read:
 		rec, name, err := readRecording(env, args)
 		if err != nil {
 			return err
+		}
+		if *through == "" && (*link != "" || *fast) {
+			return cli.Usagef("--link and --fast are for --through")
+		}
+		if *through != "" && *asJSON {
+			return cli.Usagef("--json tells what drivers make of a recording, and --through plays it to others")
 		}
 		switch sim.Through(*through) {
 		case "":

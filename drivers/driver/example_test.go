@@ -48,7 +48,9 @@ func (d *acmeDecoder) Decode(r driver.Read, emit driver.Emit) {
 	for len(d.buf) > 0 && len(d.buf) > int(d.buf[0]) {
 		n := 1 + int(d.buf[0])
 		emit(driver.Reading{Type: driver.Scan, At: r.At, Scan: scanner.Decode(d.buf[1:n], scanner.Options{})})
-		d.buf = append(d.buf[:0], d.buf[n:]...)
+		left := copy(d.buf, d.buf[n:])
+		clear(d.buf[left:])
+		d.buf = d.buf[:left]
 	}
 }
 
@@ -66,6 +68,7 @@ func (d *acmeDecoder) Expire(now time.Time, emit driver.Emit) {
 	if len(d.buf) == 0 || now.Before(d.Deadline()) {
 		return
 	}
+	clear(d.buf)
 	d.buf = d.buf[:0]
 	emit(driver.Failure(d.last, scanner.CodeIncomplete, "the rest of a label did not come"))
 }

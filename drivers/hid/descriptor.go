@@ -38,15 +38,6 @@ type Field struct {
 	Collections []Usage // those that hold it, outermost first
 }
 
-// UsageAt gives the usage of the i-th value: the last one stands for all that
-// follow (section 6.2.2.8).
-func (f Field) UsageAt(i int) (Usage, bool) {
-	if len(f.Usages) == 0 || i < 0 || i >= f.Count {
-		return 0, false
-	}
-	return f.Usages[min(i, len(f.Usages)-1)], true
-}
-
 // Descriptor is what a report descriptor says.
 type Descriptor struct {
 	Fields   []Field

@@ -57,15 +57,6 @@ func NewHID(endpoint byte, boot byte, descriptor []byte) *HID {
 	return h
 }
 
-// WithOut gives the interface an endpoint for output reports. Without one, hosts
-// send them by control requests.
-func (h *HID) WithOut() *HID {
-	e := &Endpoint{Address: h.Endpoints[0].Address &^ In, Kind: Interrupt}
-	e.Out = func(report []byte) { h.take(false, report) }
-	h.Endpoints = append(h.Endpoints, e)
-	return h
-}
-
 // On has f called for each report that the host sends, with its id where it has
 // one.
 func (h *HID) On(f func(feature bool, report []byte)) {
@@ -94,9 +85,6 @@ func (h *HID) Heard() [][]byte { return h.only(func(report) bool { return true }
 
 // Outputs gives the output reports of Heard.
 func (h *HID) Outputs() [][]byte { return h.only(func(r report) bool { return !r.feature }) }
-
-// Features gives the feature reports of Heard.
-func (h *HID) Features() [][]byte { return h.only(func(r report) bool { return r.feature }) }
 
 func (h *HID) only(want func(report) bool) [][]byte {
 	h.mu.Lock()
