@@ -61,6 +61,9 @@ func (e *Epoch) Key() KeyID { return e.key }
 // Enc is the encapsulated key, for [WithEnc]. It is no secret.
 func (e *Epoch) Enc() []byte { return e.enc }
 
+// Uses is the number of EncTIDs sealed so far.
+func (e *Epoch) Uses() int { return e.uses }
+
 // Drop forgets the AEAD: from here on this lane can neither seal nor open
 // anything of the epoch.
 func (e *Epoch) Drop() { e.aead = nil }
