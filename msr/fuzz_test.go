@@ -15,7 +15,7 @@ func seeds() []string {
 	return []string{
 		"", "%", "?", ";?", "%E?;E?+E?", one(visa) + two(visa) + three, checked(one(mc)) + checked(two(mc)) + checked(three),
 		city + licence, "%L" + member + "^X?", one(visa)[:40] + two(visa), two(visa)[1:], "%B3782 822463 10005^A/B^===?", "\x02\x1b" + two(amex) + "0\r\x03",
-		strings.Repeat(";", 600), "\x00%B\x00?\r", strings.Repeat("%?", 300), "%%%;;;+++???", ";" + visa + "=", "\x021\x031\r\x02\x02\x03",
+		strings.Repeat(";", 600), "\x00%B\x00?\r", strings.Repeat("%?", 300), "%%%;;;+++???", ";" + visa + "=", "\x021\x031\r\x02\x02\x03", "\x7f", "\x7f1234567890\x7f",
 	}
 }
 
