@@ -18,10 +18,13 @@ const (
 	stuckAfter  = 30 * time.Second
 )
 
-// Load reads the whole index, the revocations and the manifest. Lookups are
-// answered from then on.
+// Load begins with the snapshots of the index, and reads what they do not have, the
+// revocations and the manifest. Lookups are answered from then on.
 func (s *Server) Load(ctx context.Context) error {
 	begun := s.now()
+	if err := s.directory.Open(ctx); err != nil {
+		s.log.Warn("the index is read from the database", "error", err)
+	}
 	err := s.directory.Sync(ctx, func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -66,6 +69,29 @@ func (s *Server) follow(ctx context.Context) {
 			}
 		}
 		s.stamp()
+	}
+}
+
+// keepEvery is how often the index is looked after.
+const keepEvery = 10 * time.Second
+
+// keepIndex checks and makes the snapshots of the index until ctx ends.
+func (s *Server) keepIndex(ctx context.Context) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		err := s.directory.Keep(ctx)
+		s.mu.Lock()
+		if err != nil && s.keeping == nil {
+			s.log.Error("the index has no new snapshot; lookups go on, the next start takes longer", "error", err)
+		}
+		s.keeping = err
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 
@@ -192,6 +218,9 @@ func (s *Server) Status() Status {
 	}
 	if s.issuing != nil {
 		st.Reasons = append(st.Reasons, "the key manifest cannot be renewed: "+plain(s.issuing))
+	}
+	if s.keeping != nil {
+		st.Reasons = append(st.Reasons, "the index has no new snapshot: the next start takes longer; the log says more")
 	}
 	if !s.Alive() {
 		st.Reasons = append(st.Reasons, "changes have not been followed for a while")

@@ -238,9 +238,9 @@ func (k *Keys) complete() error {
 }
 
 // Directory is the directory that these keys open, still empty: see
-// directory.Sync.
-func (k *Keys) Directory(st directory.Store, now func() time.Time) (*directory.Directory, error) {
-	return directory.New(st, k.tenants, now)
+// directory.New.
+func (k *Keys) Directory(st directory.Store, dir string, now func() time.Time) (*directory.Directory, error) {
+	return directory.New(st, k.tenants, dir, now)
 }
 
 // certificate issues central's own certificate, for a key that it makes.

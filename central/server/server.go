@@ -42,6 +42,8 @@ type Options struct {
 	Limits Limits           // zero: DefaultLimits
 	Now    func() time.Time // nil: time.Now
 
+	IndexDir string // where snapshots of the index are kept; "": all is read from the store after a restart
+
 	LookupURL     string // what machines are told at enrolment
 	OperationsURL string
 
@@ -75,6 +77,7 @@ type Server struct {
 	reading error // of the last round; nil if it went well
 	writing error // of the last write; nil if it went well
 	issuing error // of the last manifest or certificate
+	keeping error // of the last snapshot of the index
 	loading int   // entries read so far
 }
 
@@ -104,7 +107,7 @@ func New(opt Options) (*Server, error) {
 	if s.opener, err = opener.New(opt.Keys.hpke, opener.DefaultPerLane); err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
 	}
-	if s.directory, err = opt.Keys.Directory(opt.Store, s.now); err != nil {
+	if s.directory, err = opt.Keys.Directory(opt.Store, opt.IndexDir, s.now); err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
 	}
 	own, err := opt.Keys.certificate(s.now())
@@ -178,6 +181,7 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 		if ready != nil {
 			ready()
 		}
+		wg.Go(func() { s.keepIndex(ctx) })
 		s.follow(ctx)
 	})
 	var err error

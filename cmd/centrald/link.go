@@ -131,7 +131,7 @@ func (l *linker) openKeys(ctx context.Context, k *kekFlags, i store.Installation
 	if err != nil {
 		return err
 	}
-	l.directory, err = keys.Directory(l.store, time.Now)
+	l.directory, err = keys.Directory(l.store, "", time.Now)
 	return err
 }
 

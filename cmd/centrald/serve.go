@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
@@ -89,7 +90,7 @@ func (p *program) run(ctx context.Context, kek *kekFlags, f serveFlags) error {
 	}
 	defer lookups.Close()
 	defer operations.Close()
-	opt := server.Options{Store: st, Keys: keys, Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
+	opt := server.Options{Store: st, Keys: keys, IndexDir: filepath.Dir(p.database), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
 	if opt.LookupURL == "" {
 		opt.LookupURL = keys.PublicURL(lookups.Addr())
 	}

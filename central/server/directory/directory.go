@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -64,11 +65,13 @@ type Directory struct {
 	byName map[string]*tenant
 	byID   map[int64]*tenant
 	change atomic.Uint64
+	merge  int // recent entries at which a snapshot is made, at the least
 }
 
-// New returns an empty directory; Sync fills it.
-func New(s Store, tenants []Tenant, now func() time.Time) (*Directory, error) {
-	d := &Directory{store: s, now: now, byName: map[string]*tenant{}, byID: map[int64]*tenant{}}
+// New returns an empty directory; Open and Sync fill it. Its snapshots are in dir;
+// there are none if dir is empty.
+func New(s Store, tenants []Tenant, dir string, now func() time.Time) (*Directory, error) {
+	d := &Directory{store: s, now: now, byName: map[string]*tenant{}, byID: map[int64]*tenant{}, merge: mergeAfter}
 	for _, t := range tenants {
 		block, err := aes.NewCipher(t.SealTID)
 		if err != nil || len(t.Fingerprint) < sha256.Size || len(t.DeIdent) < sha256.Size || t.DeIdentVersion < 1 {
@@ -79,6 +82,10 @@ func New(s Store, tenants []Tenant, now func() time.Time) (*Directory, error) {
 			return nil, fmt.Errorf("open directory: %w", err)
 		}
 		one := &tenant{Tenant: t, aead: aead}
+		if dir != "" {
+			one.path = filepath.Join(dir, fmt.Sprintf("index-%d.snapshot", t.ID))
+		}
+		one.begin()
 		d.byName[t.Name], d.byID[t.ID] = one, one
 	}
 	return d, nil
@@ -131,9 +138,11 @@ func (d *Directory) Link(ctx context.Context, retailer string, t tid.TID, to ide
 const page = 4096
 
 // Sync brings the memory up to the store, whoever changed it. One goroutine
-// calls it: at the start to load everything, then again and again. progress, if
-// not nil, is told after every few thousand entries how many were read.
+// calls it: at the start to load everything that is in no snapshot, then again and
+// again. progress, if not nil, is told after every few thousand entries how many
+// were read.
 func (d *Directory) Sync(ctx context.Context, progress func(entries int)) error {
+	d.restart()
 	for total := 0; ; {
 		entries, err := d.store.Entries(ctx, d.change.Load(), page)
 		if err != nil {
@@ -162,8 +171,8 @@ func (d *Directory) Change() uint64 { return d.change.Load() }
 // Size returns how many TIDs are known, and the bytes of memory they take.
 func (d *Directory) Size() (tids, bytes int) {
 	for _, t := range d.byName {
-		n, b := t.size()
-		tids, bytes = tids+n, bytes+b
+		s := t.size()
+		tids, bytes = tids+s.Keys, bytes+s.Bytes
 	}
 	return tids, bytes
 }

@@ -53,7 +53,7 @@ func directory(t testing.TB, s Store, tenants ...Tenant) *Directory {
 	if len(tenants) == 0 {
 		tenants = []Tenant{keys(1, "acme", 7)}
 	}
-	d, err := New(s, tenants, time.Now)
+	d, err := New(s, tenants, "", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,6 +282,7 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 
 func TestOptedOutAndReservedIDs(t *testing.T) {
 	one := &tenant{Tenant: Tenant{ID: 1}}
+	one.begin()
 	lonely := func(e store.Entry) Store { return prefixes{all: []store.Entry{e}} }
 	for i, tc := range []struct {
 		id  uint64
@@ -405,7 +406,7 @@ func TestBadKeys(t *testing.T) {
 	} {
 		k := keys(1, "acme", 7)
 		spoil(&k)
-		if _, err := New(nil, []Tenant{k}, time.Now); err == nil {
+		if _, err := New(nil, []Tenant{k}, "", time.Now); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

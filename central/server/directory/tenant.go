@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"posd/central/server/index"
 	"posd/central/server/store"
@@ -15,7 +16,7 @@ import (
 // Values of the index that are no household id. A household whose id is one of
 // these by chance is kept in the side table.
 const (
-	inSideTable = ^uint64(0)
+	inSideTable = index.Apart
 	isOptedOut  = ^uint64(0) - 1
 )
 
@@ -29,7 +30,9 @@ type household struct {
 type tenant struct {
 	Tenant
 	aead    cipher.AEAD
-	table   index.Table
+	table   atomic.Pointer[index.Table]
+	lost    atomic.Bool // the snapshot of the table cannot be used
+	path    string      // of the snapshots of the table; "": there are none
 	flights flights
 
 	applying sync.Mutex // held while the table follows the store
@@ -39,7 +42,7 @@ type tenant struct {
 }
 
 func (t *tenant) lookup(fingerprint [16]byte) (household, bool) {
-	switch v := t.table.Get(key(fingerprint)); v {
+	switch v := t.table.Load().Get(key(fingerprint)); v {
 	case 0:
 		return household{}, false
 	case isOptedOut:
@@ -63,7 +66,8 @@ func (t *tenant) apply(ctx context.Context, s Store, e store.Entry) error {
 	t.applying.Lock()
 	defer t.applying.Unlock()
 	k, v := key(e.Fingerprint), value(e)
-	if v != inSideTable && t.table.PutIfAbsent(k, v) == v {
+	table := t.table.Load()
+	if v != inSideTable && table.PutIfAbsent(k, v) == v {
 		return nil
 	}
 	all, err := s.EntriesWithPrefix(ctx, t.ID, [8]byte(e.Fingerprint[:8]))
@@ -71,11 +75,11 @@ func (t *tenant) apply(ctx context.Context, s Store, e store.Entry) error {
 		return err
 	}
 	if len(all) == 1 && value(all[0]) != inSideTable {
-		t.table.Put(k, value(all[0]))
+		table.Put(k, value(all[0]))
 		return nil
 	}
 	t.keepApart(all)
-	t.table.Put(k, inSideTable)
+	table.Put(k, inSideTable)
 	return nil
 }
 
@@ -90,11 +94,12 @@ func (t *tenant) keepApart(all []store.Entry) {
 	}
 }
 
-func (t *tenant) size() (tids, bytes int) {
-	tids, bytes = t.table.Size()
+func (t *tenant) size() index.Size {
+	s := t.table.Load().Size()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return tids, bytes + 64*len(t.exact)
+	s.Bytes += 64 * len(t.exact)
+	return s
 }
 
 func key(fingerprint [16]byte) uint64 { return binary.BigEndian.Uint64(fingerprint[:]) }

@@ -1,0 +1,100 @@
+package directory
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"posd/central/server/index"
+)
+
+// Recent entries are merged into a snapshot when there are so many, or a share of
+// all, whatever is more: the tail that is read after a restart stays short, and a
+// merge is worth its while.
+const (
+	mergeAfter = 1 << 20
+	mergeShare = 32
+)
+
+// begin begins with an empty table.
+func (t *tenant) begin() {
+	h := hmac.New(sha256.New, t.Fingerprint)
+	h.Write([]byte("hhid/index/v1"))
+	t.table.Store(index.New(t.path, [sha256.Size]byte(h.Sum(nil))))
+}
+
+// Open begins with the snapshots, so that Sync has only to read what has changed
+// since. It gives what was wrong with those that cannot be used: their tables are
+// filled by Sync.
+func (d *Directory) Open(ctx context.Context) error {
+	from, wrong := uint64(math.MaxUint64), error(nil)
+	for _, t := range d.byName {
+		change, err := t.open(ctx, d.store)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			wrong = errors.Join(wrong, fmt.Errorf("open the index of retailer %s: %w", t.Name, err))
+		}
+		from = min(from, change)
+	}
+	d.change.Store(from)
+	return wrong
+}
+
+// open begins with a tenant's snapshot, and gives the change that it goes up to.
+func (t *tenant) open(ctx context.Context, s Store) (uint64, error) {
+	table := t.table.Load()
+	change, err := table.Open()
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range table.Apart() {
+		all, err := s.EntriesWithPrefix(ctx, t.ID, [8]byte(binary.BigEndian.AppendUint64(nil, k)))
+		if err != nil {
+			t.begin()
+			return 0, err
+		}
+		t.keepApart(all)
+	}
+	return change, nil
+}
+
+// Keep checks the snapshots, and makes new ones of those to which much was added.
+// It may take long, and be called while all else goes on, but not at the same time
+// as itself. A snapshot that is damaged goes; Sync reads all of the store then.
+func (d *Directory) Keep(ctx context.Context) error {
+	var wrong error
+	for _, t := range d.byName {
+		if err := t.keep(ctx, d.change.Load(), d.merge); err != nil && ctx.Err() == nil {
+			wrong = errors.Join(wrong, fmt.Errorf("keep the index of retailer %s: %w", t.Name, err))
+		}
+	}
+	return wrong
+}
+
+func (t *tenant) keep(ctx context.Context, change uint64, after int) error {
+	table := t.table.Load()
+	err := table.Load(ctx)
+	if s := table.Size(); err == nil && t.path != "" && s.Recent >= max(after, s.Keys/mergeShare) {
+		err = table.Merge(ctx, change)
+	}
+	if errors.Is(err, index.ErrSnapshot) {
+		t.lost.Store(true)
+	}
+	return err
+}
+
+// restart has Sync read everything if a snapshot was lost.
+func (d *Directory) restart() {
+	for _, t := range d.byName {
+		if t.lost.Swap(false) {
+			_ = os.Remove(t.path) // or it is found to be damaged again
+			t.begin()
+			d.change.Store(0)
+		}
+	}
+}
