@@ -254,11 +254,11 @@ func signOff(env cli.Env, r technician.Report, files reportFiles, asJSON bool) e
 	if asJSON {
 		shown = text.String()
 	}
-	if _, err := io.WriteString(env.Stdout, shown); err != nil {
-		return err
-	}
 	if err := files.write(r.Text(), text.String()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
+	}
+	if _, err := io.WriteString(env.Stdout, shown); err != nil {
+		return err
 	}
 	if !r.Passed {
 		return cli.ErrFailed

@@ -82,6 +82,10 @@ func (t *Table) Apart() []uint64 {
 func (t *Table) Load(ctx context.Context) error {
 	t.merging.Lock()
 	defer t.merging.Unlock()
+	return t.load(ctx)
+}
+
+func (t *Table) load(ctx context.Context) error {
 	p := t.parts.Load()
 	if p.base == nil || p.base.seen == nil {
 		return nil
@@ -175,6 +179,9 @@ func (t *Table) Merge(ctx context.Context, change uint64) error {
 	}
 	t.merging.Lock()
 	defer t.merging.Unlock()
+	if err := t.load(ctx); err != nil { // what is damaged must not be copied
+		return err
+	}
 	p := t.freeze()
 	pairs := p.pairs()
 	err := write(ctx, t.path, t.owner, change, p.base, pairs)

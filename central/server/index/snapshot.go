@@ -91,7 +91,6 @@ type snapshot struct {
 	mapped []byte
 	sums   []uint32
 	seen   []atomic.Uint32 // of each page: whether its sum was checked, and found wrong; nil: all are right
-	bad    atomic.Bool
 }
 
 // States of a page.
@@ -295,22 +294,7 @@ func (s *snapshot) check(page int) bool {
 		return true
 	}
 	s.seen[page].Store(damaged)
-	s.bad.Store(true)
 	return false
-}
-
-// verify checks all pages, and has them in memory then.
-func (s *snapshot) verify(ctx context.Context) error {
-	for page := headBytes / pageBytes; page < len(s.seen) && ctx.Err() == nil; page++ {
-		if s.seen[page].Load() == unseen {
-			s.check(page)
-		}
-	}
-	runtime.KeepAlive(s)
-	if s.bad.Load() {
-		return fmt.Errorf("%w: it is damaged", ErrSnapshot)
-	}
-	return ctx.Err()
 }
 
 // each gives f all entries in the order of their keys, with the places of their

@@ -19,7 +19,7 @@ type pair struct{ key, value uint64 }
 // errCrowded is a geometry in which a group has no room.
 var errCrowded = errors.New("a group of buckets is too full")
 
-// write makes a snapshot at path of what is in old, which may be nil, and of pairs,
+// write makes a snapshot at path of what is in old, loaded or nil, and of pairs,
 // sorted by key, which come before that. The file is there whole, or as it was.
 func write(ctx context.Context, path string, owner [ownerBytes]byte, change uint64, old *snapshot, pairs []pair) (err error) {
 	m := merge{ctx: ctx, old: old, pairs: pairs}
@@ -28,11 +28,6 @@ func write(ctx context.Context, path string, owner [ownerBytes]byte, change uint
 			err = fmt.Errorf("write the snapshot of the index: %w", err)
 		}
 	}()
-	if old != nil { // what is damaged must not be copied
-		if err := old.verify(ctx); err != nil {
-			return err
-		}
-	}
 	if err := m.survey(); err != nil {
 		return err
 	}
