@@ -24,7 +24,7 @@ func kekOf(t *testing.T, b byte) vault.KEK {
 	return k
 }
 
-func database(t *testing.T) (*store.SQLite, string) {
+func database(t *testing.T) (*store.SQL, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "central.db")
 	st, err := store.Open(t.Context(), path, false)

@@ -47,23 +47,23 @@ database; a running centrald sees what they do within a second.`,
 }
 
 // open opens the database for a command, beside a service that may be running.
-func (p *program) open(ctx context.Context) (*store.SQLite, store.Installation, error) {
+func (p *program) open(ctx context.Context) (*store.SQL, store.Installation, error) {
 	if _, err := os.Stat(p.database); errors.Is(err, os.ErrNotExist) {
 		return nil, store.Installation{}, errors.New("there is no database " + p.database + ": run `centrald init`, or give --database")
 	}
-	return opened(ctx, func() (*store.SQLite, error) { return store.Open(ctx, p.database, false) })
+	return opened(ctx, func() (*store.SQL, error) { return store.Open(ctx, p.database, false) })
 }
 
 // look opens the database for a command that only reads.
-func (p *program) look(ctx context.Context) (*store.SQLite, error) {
+func (p *program) look(ctx context.Context) (*store.SQL, error) {
 	if _, err := os.Stat(p.database); errors.Is(err, os.ErrNotExist) {
 		return nil, errors.New("there is no database " + p.database + ": run `centrald init`, or give --database")
 	}
-	st, _, err := opened(ctx, func() (*store.SQLite, error) { return store.OpenReadOnly(ctx, p.database) })
+	st, _, err := opened(ctx, func() (*store.SQL, error) { return store.OpenReadOnly(ctx, p.database) })
 	return st, err
 }
 
-func opened(ctx context.Context, open func() (*store.SQLite, error)) (*store.SQLite, store.Installation, error) {
+func opened(ctx context.Context, open func() (*store.SQL, error)) (*store.SQL, store.Installation, error) {
 	st, err := open()
 	if err != nil {
 		return nil, store.Installation{}, err

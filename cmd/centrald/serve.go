@@ -71,7 +71,7 @@ func (p *program) run(ctx context.Context, kek *kekFlags, f serveFlags) error {
 	if _, err := os.Stat(p.database); errors.Is(err, os.ErrNotExist) {
 		return errors.New("there is no database " + p.database + ": run `centrald init`, or give --database")
 	}
-	st, i, err := opened(ctx, func() (*store.SQLite, error) { return store.Open(ctx, p.database, true) })
+	st, i, err := opened(ctx, func() (*store.SQL, error) { return store.Open(ctx, p.database, true) })
 	if err != nil {
 		return err
 	}

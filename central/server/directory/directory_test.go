@@ -34,7 +34,7 @@ func keys(id int64, name string, b byte) Tenant {
 	return Tenant{ID: id, Name: name, Fingerprint: k(1), SealTID: k(2), DeIdent: k(3), DeIdentVersion: 1}
 }
 
-func database(t testing.TB) (*store.SQLite, string) {
+func database(t testing.TB) (*store.SQL, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "central.db")
 	s, err := store.Open(t.Context(), path, false)

@@ -24,7 +24,7 @@ const Tenant = "acme"
 // Central is a running central.
 type Central struct {
 	Server        *server.Server
-	Store         *store.SQLite
+	Store         *store.SQL
 	Keys          *server.Keys
 	KEK           vault.KEK
 	Database      string // the path of the database

@@ -19,7 +19,7 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
-func opened(t *testing.T, path string) *SQLite {
+func opened(t *testing.T, path string) *SQL {
 	t.Helper()
 	s, err := Open(t.Context(), path, false)
 	must(t, err)
@@ -27,7 +27,7 @@ func opened(t *testing.T, path string) *SQLite {
 	return s
 }
 
-func initialised(t *testing.T, path string) *SQLite {
+func initialised(t *testing.T, path string) *SQL {
 	t.Helper()
 	s := opened(t, path)
 	must(t, s.Init(t.Context(), Installation{CreatedAt: start}, "acme", nil))

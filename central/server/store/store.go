@@ -3,7 +3,7 @@
 // tokens, machines with their certificates, and alarms.
 //
 // It holds no logic beyond what must be one transaction, and no secret: TIDs
-// and keys come to it encrypted. SQLite is the implementation; any other has to
+// and keys come to it encrypted. It is one set of SQL statements; each database that it runs on has to
 // pass the same conformance tests.
 package store
 

@@ -11,7 +11,7 @@ import (
 )
 
 // CreateTokens stores tokens, all or none.
-func (s *SQLite) CreateTokens(ctx context.Context, tokens []Token, replace bool, now time.Time) error {
+func (s *SQL) CreateTokens(ctx context.Context, tokens []Token, replace bool, now time.Time) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, t := range tokens {
 			if err := createToken(tx, t, replace, now); err != nil {
@@ -39,10 +39,10 @@ func createToken(tx *sql.Tx, t Token, replace bool, now time.Time) error {
 		return err
 	}
 	// Used tokens stay, so that one that comes again is told from one unknown.
-	if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = ? AND used_at IS NULL`, id); err != nil {
+	if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = $1 AND used_at IS NULL`, id); err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO tokens (hash, machine, created_at, expires_at) VALUES (?, ?, ?, ?)`,
+	_, err = tx.Exec(`INSERT INTO tokens (hash, machine, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
 		t.Hash[:], id, now.UnixMilli(), t.ExpiresAt.UnixMilli())
 	return err
 }
@@ -51,7 +51,7 @@ func createToken(tx *sql.Tx, t Token, replace bool, now time.Time) error {
 // renewed.
 func checkFree(tx *sql.Tx, machine int64, now time.Time) error {
 	var n int
-	err := tx.QueryRow(`SELECT count(*) FROM certificates WHERE machine = ? AND state = 'active' AND not_after > ?`,
+	err := tx.QueryRow(`SELECT count(*) FROM certificates WHERE machine = $1 AND state = 'active' AND not_after > $2`,
 		machine, now.Add(-enroll.RenewGrace).UnixMilli()).Scan(&n)
 	if err == nil && n > 0 {
 		return ErrEnrolled
@@ -60,7 +60,7 @@ func checkFree(tx *sql.Tx, machine int64, now time.Time) error {
 }
 
 // Enroll uses a token.
-func (s *SQLite) Enroll(ctx context.Context, hash [32]byte, role enroll.Role, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
+func (s *SQL) Enroll(ctx context.Context, hash [32]byte, role enroll.Role, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
 	var refused error // committed together with its alarm
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		t, err := readToken(tx, hash)
@@ -98,7 +98,7 @@ func useToken(tx *sql.Tx, hash [32]byte, t token, c Certificate, now time.Time) 
 	if err := addCertificate(tx, t.machine, c); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`UPDATE tokens SET used_at = ?, certificate = ? WHERE hash = ?`, now.UnixMilli(), c.Serial, hash[:])
+	_, err := tx.Exec(`UPDATE tokens SET used_at = $1, certificate = $2 WHERE hash = $3`, now.UnixMilli(), c.Serial, hash[:])
 	return err
 }
 
@@ -115,9 +115,9 @@ func readToken(tx *sql.Tx, hash [32]byte) (t token, err error) {
 	var tenant, shop, role, lane string
 	var expires int64
 	var spki []byte
-	err = tx.QueryRow(`SELECT m.id, n.name, m.shop, m.role, m.lane, k.expires_at, k.certificate, c.spki, ifnull(c.state, '')
+	err = tx.QueryRow(`SELECT m.id, n.name, m.shop, m.role, m.lane, k.expires_at, k.certificate, c.spki, coalesce(c.state, '')
 		FROM tokens k JOIN machines m ON m.id = k.machine JOIN tenants n ON n.id = m.tenant LEFT JOIN certificates c ON c.serial = k.certificate
-		WHERE k.hash = ?`, hash[:]).Scan(&t.machine, &tenant, &shop, &role, &lane, &expires, &t.certificate, &spki, &t.state)
+		WHERE k.hash = $1`, hash[:]).Scan(&t.machine, &tenant, &shop, &role, &lane, &expires, &t.certificate, &spki, &t.state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, ErrTokenUnknown
 	}
@@ -127,7 +127,7 @@ func readToken(tx *sql.Tx, hash [32]byte) (t token, err error) {
 }
 
 // Renew supersedes a certificate.
-func (s *SQLite) Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
+func (s *SQL) Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
 	var refused error
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		p, err := readPresented(tx, presented)
@@ -179,7 +179,7 @@ func readPresented(tx *sql.Tx, serial []byte) (p presented, err error) {
 	var tenant, shop, role, lane string
 	err = tx.QueryRow(`SELECT m.id, t.name, m.shop, m.role, m.lane, c.state, c.superseded_by
 		FROM certificates c JOIN machines m ON m.id = c.machine JOIN tenants t ON t.id = m.tenant
-		WHERE c.serial = ?`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &p.by)
+		WHERE c.serial = $1`, serial).Scan(&p.machine, &tenant, &shop, &role, &lane, &p.state, &p.by)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, ErrUnknownCert
 	}
@@ -208,7 +208,7 @@ func successor(tx *sql.Tx, serial []byte, spki [32]byte) (Certificate, error) {
 func readCertificate(tx *sql.Tx, serial []byte) (c Certificate, by []byte, err error) {
 	var spki []byte
 	var from, to int64
-	err = tx.QueryRow(`SELECT spki, der, not_before, not_after, superseded_by FROM certificates WHERE serial = ?`, serial).Scan(&spki, &c.DER, &from, &to, &by)
+	err = tx.QueryRow(`SELECT spki, der, not_before, not_after, superseded_by FROM certificates WHERE serial = $1`, serial).Scan(&spki, &c.DER, &from, &to, &by)
 	copy(c.SPKI[:], spki)
 	c.Serial, c.NotBefore, c.NotAfter = serial, instant(from), instant(to)
 	return c, by, err
@@ -219,7 +219,7 @@ func addCertificate(tx *sql.Tx, machine int64, c Certificate) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO certificates (serial, machine, spki, der, state, not_before, not_after, change) VALUES (?, ?, ?, ?, 'active', ?, ?, ?)`,
+	_, err = tx.Exec(`INSERT INTO certificates (serial, machine, spki, der, state, not_before, not_after, change) VALUES ($1, $2, $3, $4, 'active', $5, $6, $7)`,
 		c.Serial, machine, c.SPKI[:], c.DER, c.NotBefore.UnixMilli(), c.NotAfter.UnixMilli(), int64(change))
 	return err
 }
@@ -229,18 +229,18 @@ func supersede(tx *sql.Tx, old, by []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE certificates SET state = 'superseded', superseded_by = ?, change = ? WHERE serial = ?`, by, int64(change), old)
+	_, err = tx.Exec(`UPDATE certificates SET state = 'superseded', superseded_by = $1, change = $2 WHERE serial = $3`, by, int64(change), old)
 	return err
 }
 
 // Revoke revokes a machine.
-func (s *SQLite) Revoke(ctx context.Context, n enroll.Name) error {
+func (s *SQL) Revoke(ctx context.Context, n enroll.Name) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		id, err := machine(tx, n)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = ? AND used_at IS NULL`, id); err != nil {
+		if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = $1 AND used_at IS NULL`, id); err != nil {
 			return err
 		}
 		return revoke(tx, id)
@@ -252,7 +252,7 @@ func revoke(tx *sql.Tx, machine int64) error {
 	serials, err := rows(tx.Query, func(r *sql.Rows) (serial []byte, err error) {
 		err = r.Scan(&serial)
 		return serial, err
-	}, `SELECT serial FROM certificates WHERE machine = ? AND state <> 'revoked'`, machine)
+	}, `SELECT serial FROM certificates WHERE machine = $1 AND state <> 'revoked'`, machine)
 	if err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func revoke(tx *sql.Tx, machine int64) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE certificates SET state = 'revoked', change = ? WHERE serial = ?`, int64(change), serial); err != nil {
+		if _, err := tx.Exec(`UPDATE certificates SET state = 'revoked', change = $1 WHERE serial = $2`, int64(change), serial); err != nil {
 			return err
 		}
 	}
@@ -269,17 +269,17 @@ func revoke(tx *sql.Tx, machine int64) error {
 }
 
 // Revocations gives the certificates revoked after a change number.
-func (s *SQLite) Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error) {
+func (s *SQL) Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error) {
 	return query(ctx, s, func(r *sql.Rows) (v Revocation, err error) {
 		var change int64
 		err = r.Scan(&v.Serial, &change)
 		v.Change = uint64(change)
 		return v, err
-	}, `SELECT serial, change FROM certificates WHERE change > ? AND state = 'revoked' ORDER BY change LIMIT ?`, int64(after), limit)
+	}, `SELECT serial, change FROM certificates WHERE change > $1 AND state = 'revoked' ORDER BY change LIMIT $2`, int64(after), limit)
 }
 
 // Machines gives all lanes and POS main computers.
-func (s *SQLite) Machines(ctx context.Context, now time.Time) ([]Machine, error) {
+func (s *SQL) Machines(ctx context.Context, now time.Time) ([]Machine, error) {
 	return query(ctx, s, func(r *sql.Rows) (m Machine, err error) {
 		var created int64
 		var good, ends sql.NullInt64
@@ -301,12 +301,12 @@ func (s *SQLite) Machines(ctx context.Context, now time.Time) ([]Machine, error)
 	}, `SELECT t.name, m.shop, m.role, m.lane, m.created_at,
 			(SELECT count(*) FROM certificates c WHERE c.machine = m.id),
 			(SELECT max(not_after) FROM certificates c WHERE c.machine = m.id AND c.state = 'active'),
-			(SELECT max(expires_at) FROM tokens k WHERE k.machine = m.id AND k.used_at IS NULL AND k.expires_at > ?)
+			(SELECT max(expires_at) FROM tokens k WHERE k.machine = m.id AND k.used_at IS NULL AND k.expires_at > $1)
 		FROM machines m JOIN tenants t ON t.id = m.tenant ORDER BY t.name, m.shop, m.role, m.lane`, now.UnixMilli())
 }
 
 func machine(tx *sql.Tx, n enroll.Name) (id int64, err error) {
-	err = tx.QueryRow(`SELECT m.id FROM machines m JOIN tenants t ON t.id = m.tenant WHERE t.name = ? AND m.shop = ? AND m.role = ? AND m.lane = ?`,
+	err = tx.QueryRow(`SELECT m.id FROM machines m JOIN tenants t ON t.id = m.tenant WHERE t.name = $1 AND m.shop = $2 AND m.role = $3 AND m.lane = $4`,
 		n.Tenant, n.Shop, n.Role, n.Lane).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, ErrNoMachine
@@ -316,7 +316,7 @@ func machine(tx *sql.Tx, n enroll.Name) (id int64, err error) {
 
 func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
 	var tenant int64
-	err := tx.QueryRow(`SELECT id FROM tenants WHERE name = ?`, n.Tenant).Scan(&tenant)
+	err := tx.QueryRow(`SELECT id FROM tenants WHERE name = $1`, n.Tenant).Scan(&tenant)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, ErrNoTenant
 	}
@@ -324,7 +324,7 @@ func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
 		return 0, err
 	}
 	var id int64
-	err = tx.QueryRow(`INSERT INTO machines (tenant, shop, role, lane, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
+	err = tx.QueryRow(`INSERT INTO machines (tenant, shop, role, lane, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
 		tenant, n.Shop, n.Role, n.Lane, now.UnixMilli()).Scan(&id)
 	return id, err
 }
@@ -332,8 +332,8 @@ func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
 // alarm raises an alarm. The same one again within an hour is not kept: whoever
 // causes it could fill the disk.
 func alarm(tx *sql.Tx, now time.Time, kind string, machine int64, detail string) error {
-	_, err := tx.Exec(`INSERT INTO alarms (at, type, machine, detail) SELECT ?1, ?2, ?3, ?4
-		WHERE NOT EXISTS (SELECT 1 FROM alarms WHERE type = ?2 AND machine = ?3 AND at > ?1 - ?5 AND at <= ?1)`,
+	_, err := tx.Exec(`INSERT INTO alarms (at, type, machine, detail) SELECT $1, $2, $3, $4
+		WHERE NOT EXISTS (SELECT 1 FROM alarms WHERE type = $2 AND machine = $3 AND at > $1 - $5 AND at <= $1)`,
 		now.UnixMilli(), kind, machine, detail, time.Hour.Milliseconds())
 	return err
 }

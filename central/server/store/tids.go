@@ -14,7 +14,7 @@ const entryColumns = `tenant, fingerprint, hhid, opted_out, change`
 
 // Add stores a TID with a new household, unless it is known. Concurrent calls
 // share a commit.
-func (s *SQLite) Add(ctx context.Context, t TID) (e Entry, created bool, err error) {
+func (s *SQL) Add(ctx context.Context, t TID) (e Entry, created bool, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
 		e, err = find(tx, t.Tenant, t.Fingerprint)
 		if !errors.Is(err, ErrNoTID) {
@@ -31,7 +31,7 @@ func (s *SQLite) Add(ctx context.Context, t TID) (e Entry, created bool, err err
 }
 
 // Link puts a TID into a household.
-func (s *SQLite) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err error) {
+func (s *SQL) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
 		if !to.IsZero() {
 			if err := checkHousehold(tx, t.Tenant, to); err != nil {
@@ -53,13 +53,13 @@ func (s *SQLite) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, er
 }
 
 // LinkDeIdent puts the TID of a DeIdentTID into a household.
-func (s *SQLite) LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentTID, to identity.HHID) (e Entry, err error) {
+func (s *SQL) LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentTID, to identity.HHID) (e Entry, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
 		if err := checkHousehold(tx, tenant, to); err != nil {
 			return err
 		}
 		mac := d.MAC()
-		e, err = one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = ? AND deident = ? AND deident_version = ?`, tenant, mac[:], d.Version()))
+		e, err = one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND deident = $2 AND deident_version = $3`, tenant, mac[:], d.Version()))
 		if err == nil {
 			e, err = move(tx, e, to)
 		}
@@ -69,13 +69,13 @@ func (s *SQLite) LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIde
 }
 
 // Entries gives what changed after a change number.
-func (s *SQLite) Entries(ctx context.Context, after uint64, limit int) ([]Entry, error) {
+func (s *SQL) Entries(ctx context.Context, after uint64, limit int) ([]Entry, error) {
 	return query(ctx, s, func(r *sql.Rows) (Entry, error) { return scanEntry(r) },
-		`SELECT `+entryColumns+` FROM tids WHERE change > ? ORDER BY change LIMIT ?`, int64(after), limit)
+		`SELECT `+entryColumns+` FROM tids WHERE change > $1 ORDER BY change LIMIT $2`, int64(after), limit)
 }
 
 // EntriesWithPrefix gives the entries whose fingerprints begin alike.
-func (s *SQLite) EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]Entry, error) {
+func (s *SQL) EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]Entry, error) {
 	var low, high [16]byte
 	copy(low[:], prefix[:])
 	for i := range high {
@@ -83,13 +83,13 @@ func (s *SQLite) EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]
 	}
 	copy(high[:], prefix[:])
 	return query(ctx, s, func(r *sql.Rows) (Entry, error) { return scanEntry(r) },
-		`SELECT `+entryColumns+` FROM tids WHERE tenant = ? AND fingerprint BETWEEN ? AND ?`, tenant, low[:], high[:])
+		`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND fingerprint BETWEEN $2 AND $3`, tenant, low[:], high[:])
 }
 
 // Household gives one household with its cards.
-func (s *SQLite) Household(ctx context.Context, tenant int64, id identity.HHID) (h Household, err error) {
+func (s *SQL) Household(ctx context.Context, tenant int64, id identity.HHID) (h Household, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
-		h, err = scanHousehold(tx.QueryRow(householdColumns+` WHERE h.tenant = ? AND h.hhid = ?`, tenant, id[:]))
+		h, err = scanHousehold(tx.QueryRow(householdColumns+` WHERE h.tenant = $1 AND h.hhid = $2`, tenant, id[:]))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoHousehold
 		}
@@ -102,10 +102,10 @@ func (s *SQLite) Household(ctx context.Context, tenant int64, id identity.HHID) 
 }
 
 // Households gives households in the order of their ids.
-func (s *SQLite) Households(ctx context.Context, tenant int64, after identity.HHID, limit int) (all []Household, err error) {
+func (s *SQL) Households(ctx context.Context, tenant int64, after identity.HHID, limit int) (all []Household, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
 		all, err = rows(tx.Query, func(r *sql.Rows) (Household, error) { return scanHousehold(r) },
-			householdColumns+` WHERE h.tenant = ? AND h.hhid > ? ORDER BY h.hhid LIMIT ?`, tenant, after[:], limit)
+			householdColumns+` WHERE h.tenant = $1 AND h.hhid > $2 ORDER BY h.hhid LIMIT $3`, tenant, after[:], limit)
 		for i := range all {
 			if err == nil {
 				all[i].Cards, err = cards(tx, all[i].HHID)
@@ -117,10 +117,10 @@ func (s *SQLite) Households(ctx context.Context, tenant int64, after identity.HH
 }
 
 // addNew stores a TID that is not known with a household of its own.
-func (s *SQLite) addNew(tx *sql.Tx, t TID) (Entry, error) {
+func (s *SQL) addNew(tx *sql.Tx, t TID) (Entry, error) {
 	for range 4 {
 		id := s.newHHID()
-		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES (?, ?, ?) ON CONFLICT (hhid) DO NOTHING`, id[:], t.Tenant, t.CreatedAt.UnixMilli())
+		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3) ON CONFLICT (hhid) DO NOTHING`, id[:], t.Tenant, t.CreatedAt.UnixMilli())
 		if err != nil {
 			return Entry{}, err
 		}
@@ -139,7 +139,7 @@ func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
 		return Entry{}, err
 	}
 	_, err = tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9)`,
 		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, t.CreatedAt.UnixMilli(), int64(change))
 	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, HHID: id, Change: change}, err
 }
@@ -153,14 +153,14 @@ func move(tx *sql.Tx, e Entry, to identity.HHID) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	_, err = tx.Exec(`UPDATE tids SET hhid = ?, change = ? WHERE tenant = ? AND fingerprint = ?`, to[:], int64(change), e.Tenant, e.Fingerprint[:])
+	_, err = tx.Exec(`UPDATE tids SET hhid = $1, change = $2 WHERE tenant = $3 AND fingerprint = $4`, to[:], int64(change), e.Tenant, e.Fingerprint[:])
 	e.HHID, e.Change = to, change
 	return e, err
 }
 
 func checkHousehold(tx *sql.Tx, tenant int64, id identity.HHID) error {
 	var n int
-	if err := tx.QueryRow(`SELECT count(*) FROM households WHERE tenant = ? AND hhid = ?`, tenant, id[:]).Scan(&n); err != nil {
+	if err := tx.QueryRow(`SELECT count(*) FROM households WHERE tenant = $1 AND hhid = $2`, tenant, id[:]).Scan(&n); err != nil {
 		return err
 	}
 	if n == 0 {
@@ -170,7 +170,7 @@ func checkHousehold(tx *sql.Tx, tenant int64, id identity.HHID) error {
 }
 
 func find(tx *sql.Tx, tenant int64, fingerprint [16]byte) (Entry, error) {
-	return one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = ? AND fingerprint = ?`, tenant, fingerprint[:]))
+	return one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND fingerprint = $2`, tenant, fingerprint[:]))
 }
 
 func one(r *sql.Row) (Entry, error) {
@@ -216,7 +216,7 @@ func cards(tx *sql.Tx, id identity.HHID) ([]Card, error) {
 			c.DeIdentTID, c.CreatedAt = identity.MakeDeIdentTID(version, [16]byte(mac)), instant(at)
 		}
 		return c, err
-	}, `SELECT deident, deident_version, kind, opted_out, created_at FROM tids WHERE hhid = ? ORDER BY created_at, deident`, id[:])
+	}, `SELECT deident, deident_version, kind, opted_out, created_at FROM tids WHERE hhid = $1 ORDER BY created_at, deident`, id[:])
 	if all == nil {
 		all = []Card{}
 	}

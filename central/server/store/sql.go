@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"posd/central"
+	"posd/identity"
+)
+
+// database is what the statements run on: sqlitedb.DB, or one that does the same.
+type database interface {
+	// Write runs fn in a transaction of its own; what it returned nil for is durable.
+	Write(ctx context.Context, fn func(*sql.Tx) error) error
+	// Batch is Write for many at once, which share a commit.
+	Batch(ctx context.Context, fn func(*sql.Tx) error) error
+	// View runs fn in a transaction that sees one state and changes nothing.
+	View(ctx context.Context, fn func(*sql.Tx) error) error
+	// Read gives the readers for single statements.
+	Read() *sql.DB
+	Close() error
+}
+
+// SQL is the Store in a relational database. Its statements are what SQLite and
+// PostgreSQL both speak; placeholders are numbered in the order of their first
+// use, which SQLite needs.
+type SQL struct {
+	db      database
+	newHHID func() identity.HHID
+}
+
+var _ Store = (*SQL)(nil)
+
+// Close closes the database.
+func (s *SQL) Close() error { return s.db.Close() }
+
+// Probe commits a change that changes nothing.
+func (s *SQL) Probe(ctx context.Context) error {
+	return s.db.Batch(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE counters SET value = value WHERE name = 'change'`)
+		return err
+	})
+}
+
+// Init makes the installation.
+func (s *SQL) Init(ctx context.Context, i Installation, tenant string, keys []Key) error {
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		var n int
+		if err := tx.QueryRow(`SELECT count(*) FROM installation`).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return ErrInitialised
+		}
+		at := i.CreatedAt.UnixMilli()
+		if _, err := tx.Exec(`INSERT INTO installation (one, id, kek, salt, hosts, created_at) VALUES (1, $1, $2, $3, $4, $5)`,
+			i.ID[:], i.KEK, i.Salt, strings.Join(i.Hosts, ","), at); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO tenants (id, name, created_at) VALUES (1, $1, $2)`, tenant, at); err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if _, err := tx.Exec(`INSERT INTO keys (purpose, tenant, number, state, wrapped, public, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				k.Purpose, k.Tenant, k.Number, k.State, k.Wrapped, k.Public, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Installation gives what there is once.
+func (s *SQL) Installation(ctx context.Context) (Installation, error) {
+	var i Installation
+	var id []byte
+	var hosts string
+	var at int64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT id, kek, salt, hosts, created_at FROM installation`).Scan(&id, &i.KEK, &i.Salt, &hosts, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return i, ErrNotInitialised
+	}
+	if err != nil {
+		return i, fmt.Errorf("read installation: %w", err)
+	}
+	i.ID, i.Hosts, i.CreatedAt = [16]byte(id), strings.Split(hosts, ","), instant(at)
+	return i, nil
+}
+
+// Tenants gives the retailers.
+func (s *SQL) Tenants(ctx context.Context) ([]Tenant, error) {
+	return query(ctx, s, func(r *sql.Rows) (t Tenant, err error) {
+		var at int64
+		err = r.Scan(&t.ID, &t.Name, &at)
+		t.CreatedAt = instant(at)
+		return t, err
+	}, `SELECT id, name, created_at FROM tenants ORDER BY id`)
+}
+
+// Keys gives all keys, wrapped.
+func (s *SQL) Keys(ctx context.Context) ([]Key, error) {
+	return query(ctx, s, func(r *sql.Rows) (k Key, err error) {
+		var at int64
+		err = r.Scan(&k.Purpose, &k.Tenant, &k.Number, &k.State, &k.Wrapped, &k.Public, &at)
+		k.CreatedAt = instant(at)
+		return k, err
+	}, `SELECT purpose, tenant, number, state, wrapped, public, created_at FROM keys ORDER BY purpose, tenant, number`)
+}
+
+// Manifest gives the newest manifest.
+func (s *SQL) Manifest(ctx context.Context) (central.Signed, bool, error) {
+	var m central.Signed
+	err := s.db.Read().QueryRowContext(ctx, `SELECT payload, signature FROM manifests ORDER BY version DESC LIMIT 1`).Scan(&m.Manifest, &m.Signature)
+	if errors.Is(err, sql.ErrNoRows) {
+		return m, false, nil
+	}
+	if err != nil {
+		return m, false, fmt.Errorf("read manifest: %w", err)
+	}
+	return m, true, nil
+}
+
+// IssueManifest stores the next manifest.
+func (s *SQL) IssueManifest(ctx context.Context, sign func(uint64) (central.Manifest, central.Signed, error)) (central.Signed, error) {
+	var signed central.Signed
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		version, err := next(tx, "manifest")
+		if err != nil {
+			return err
+		}
+		m, made, err := sign(version)
+		if err != nil {
+			return err
+		}
+		signed = made
+		_, err = tx.Exec(`INSERT INTO manifests (version, payload, signature, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+			int64(version), made.Manifest, made.Signature, m.IssuedAt.UnixMilli(), m.ExpiresAt.UnixMilli())
+		return err
+	})
+	return signed, err
+}
+
+// Alarms gives the alarms after one.
+func (s *SQL) Alarms(ctx context.Context, after int64) ([]Alarm, error) {
+	return query(ctx, s, func(r *sql.Rows) (a Alarm, err error) {
+		var at int64
+		var tenant, shop, role, lane sql.NullString
+		err = r.Scan(&a.ID, &at, &a.Type, &a.Detail, &tenant, &shop, &role, &lane)
+		a.At = instant(at)
+		if tenant.Valid {
+			a.Name = name(tenant.String, shop.String, role.String, lane.String).String()
+		}
+		return a, err
+	}, `SELECT a.id, a.at, a.type, a.detail, t.name, m.shop, m.role, m.lane
+		FROM alarms a LEFT JOIN machines m ON m.id = a.machine LEFT JOIN tenants t ON t.id = m.tenant
+		WHERE a.id > $1 ORDER BY a.id`, after)
+}
+
+// next takes the next number of a counter.
+func next(tx *sql.Tx, counter string) (uint64, error) {
+	var n int64
+	err := tx.QueryRow(`UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value`, counter).Scan(&n)
+	return uint64(n), err
+}
+
+// query reads all rows of a statement.
+func query[T any](ctx context.Context, s *SQL, scan func(*sql.Rows) (T, error), statement string, args ...any) ([]T, error) {
+	return rows(func(q string, a ...any) (*sql.Rows, error) { return s.db.Read().QueryContext(ctx, q, a...) }, scan, statement, args...)
+}
+
+func rows[T any](do func(string, ...any) (*sql.Rows, error), scan func(*sql.Rows) (T, error), statement string, args ...any) ([]T, error) {
+	r, err := do(statement, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	defer r.Close()
+	var all []T
+	for r.Next() {
+		one, err := scan(r)
+		if err != nil {
+			return nil, fmt.Errorf("read database: %w", err)
+		}
+		all = append(all, one)
+	}
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	return all, nil
+}
+
+func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
