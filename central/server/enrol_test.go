@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"posd/central"
+	"posd/central/server/store"
 	"posd/enroll"
 )
 
@@ -110,7 +111,7 @@ func TestRevokedMachine(t *testing.T) {
 	h := start(t)
 	lane, other := h.enrol(lane1), h.enrol(lane2)
 	lane.resolve(visa, 1)
-	must(t, h.st.Revoke(t.Context(), lane1)) // as a command does, beside the server
+	must(t, h.st.Revoke(t.Context(), store.Act{}, lane1)) // as a command does, beside the server
 	must(t, h.s.followRevocations(t.Context()))
 	h.want(403, central.ProblemRevoked, lane, "POST", central.ResolvePath, lane.seal(visa, 1))
 	h.want(403, central.ProblemRevoked, lane, "POST", central.ManifestPath, central.ManifestRequest{})

@@ -56,6 +56,7 @@ func (s *Server) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.nudged:
 		}
 		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx)))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {

@@ -218,7 +218,7 @@ func (h *harness) want(status int, problem string, m *machine, method, path stri
 func (h *harness) token(name enroll.Name) (secret []byte) {
 	h.t.Helper()
 	secret = []byte(uuid.NewString()[:16])
-	must(h.t, h.st.CreateTokens(h.t.Context(), []store.Token{{Hash: enroll.HashSecret(secret), Name: name, ExpiresAt: h.clock().Add(time.Hour)}}, false, h.clock()))
+	must(h.t, h.st.CreateTokens(h.t.Context(), store.Act{At: h.clock()}, []store.Token{{Hash: enroll.HashSecret(secret), Name: name, ExpiresAt: h.clock().Add(time.Hour)}}, false))
 	return secret
 }
 

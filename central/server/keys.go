@@ -33,6 +33,7 @@ type Setup struct {
 	Hosts  []string // names and addresses of central; the first goes into URLs
 	Salt   []byte   // of the passphrase that the key-encryption key comes from; nil if there is none
 	Now    time.Time
+	Actor  string // who does it, for the audit log
 }
 
 // Check says what is wrong with a setup, if anything.
@@ -68,7 +69,7 @@ func Init(ctx context.Context, st store.Store, kek vault.KEK, s Setup) error {
 	if err != nil {
 		return fmt.Errorf("set up central: %w", err)
 	}
-	if err := st.Init(ctx, i, s.Tenant, keys); err != nil {
+	if err := st.Init(ctx, store.Act{At: s.Now, Actor: s.Actor, Action: "init", Detail: map[string]any{"tenant": s.Tenant, "hosts": s.Hosts}}, i, s.Tenant, keys); err != nil {
 		return fmt.Errorf("set up central: %w", err)
 	}
 	return nil

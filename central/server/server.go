@@ -72,6 +72,7 @@ type Server struct {
 	loaded        atomic.Bool
 	draining      atomic.Bool
 	followed      atomic.Int64 // Unix nanoseconds of the last round of following the store
+	nudged        chan struct{}
 
 	mu      sync.Mutex
 	reading error // of the last round; nil if it went well
@@ -87,6 +88,7 @@ func New(opt Options) (*Server, error) {
 	s := &Server{
 		store: opt.Store, keys: opt.Keys, log: opt.Log, now: opt.Now,
 		lookupURL: opt.LookupURL, operationsURL: opt.OperationsURL, wrap: opt.Wrap, identity: &ownIdentity{},
+		nudged: make(chan struct{}, 1),
 	}
 	if s.wrap == nil {
 		s.wrap = func(h http.Handler) http.Handler { return h }
@@ -117,6 +119,17 @@ func New(opt Options) (*Server, error) {
 	s.identity.current.Store(own)
 	s.metrics = newMetrics(s)
 	return s, nil
+}
+
+// Directory is the server's directory.
+func (s *Server) Directory() *directory.Directory { return s.directory }
+
+// Changed has the server look at once for what is new in its store.
+func (s *Server) Changed() {
+	select {
+	case s.nudged <- struct{}{}:
+	default: // it will
+	}
 }
 
 // ownIdentity is central's own certificate, which changes when it is renewed.

@@ -149,7 +149,7 @@ func TestRevocationByAnotherProcess(t *testing.T) {
 	command, err := store.Open(t.Context(), c.Database, false)
 	must(t, err)
 	defer command.Close()
-	must(t, command.Revoke(t.Context(), enroll.Name{Tenant: servertest.Tenant, Shop: "12", Role: enroll.Lane, Lane: "1"}))
+	must(t, command.Revoke(t.Context(), store.Act{}, enroll.Name{Tenant: servertest.Tenant, Shop: "12", Role: enroll.Lane, Lane: "1"}))
 	deadline := time.NewTimer(10 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"posd/central/server/admin"
 	"posd/central/server/store"
 	"posd/cli"
 	"posd/identity"
@@ -29,26 +30,16 @@ func (p *program) householdsList() *cobra.Command {
 	asJSON := cli.JSONFlag(cmd)
 	name := cmd.Flags().String("tenant", "", "the retailer (only needed where there are several)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := p.look(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer st.Close()
-		retailer, err := tenant(cmd.Context(), st, *name)
-		if err != nil {
-			return err
-		}
-		return p.listHouseholds(cmd.Context(), st, retailer, *asJSON)
+		return p.listHouseholds(cmd.Context(), *name, *asJSON)
 	}
 	return cmd
 }
 
 // listHouseholds prints page by page: there may be millions.
-func (p *program) listHouseholds(ctx context.Context, st store.Store, retailer store.Tenant, asJSON bool) error {
-	const page = 500
-	var after identity.HHID
+func (p *program) listHouseholds(ctx context.Context, retailer string, asJSON bool) error {
+	request := admin.HouseholdsRequest{Tenant: retailer, Limit: 500}
 	for first := true; ; first = false {
-		all, err := st.Households(ctx, retailer.ID, after, page)
+		all, err := call[[]store.Household](ctx, p, nil, "households.list", request)
 		if err != nil {
 			return err
 		}
@@ -59,10 +50,10 @@ func (p *program) listHouseholds(ctx context.Context, st store.Store, retailer s
 		if err := p.printHouseholds(all, first, asJSON); err != nil {
 			return err
 		}
-		if len(all) < page {
+		if len(all) < request.Limit {
 			return nil
 		}
-		after = all[len(all)-1].HHID
+		request.After = all[len(all)-1].HHID
 	}
 }
 
@@ -112,18 +103,9 @@ kind, created_at, and opted_out where it is so.`,
 		if err != nil {
 			return cli.Usagef("%v", err)
 		}
-		st, err := p.look(cmd.Context())
+		h, err := call[store.Household](cmd.Context(), p, nil, "households.show", admin.HouseholdRequest{Tenant: *name, HHID: id})
 		if err != nil {
 			return err
-		}
-		defer st.Close()
-		retailer, err := tenant(cmd.Context(), st, *name)
-		if err != nil {
-			return err
-		}
-		h, err := st.Household(cmd.Context(), retailer.ID, id)
-		if err != nil {
-			return fmt.Errorf("show %s: %w", id, err)
 		}
 		if *asJSON {
 			return cli.PrintJSON(p.env.Stdout, h)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"posd/central/server"
 	"posd/central/server/store"
 	"posd/central/server/vault"
 	"posd/cli"
@@ -78,6 +79,18 @@ func (k *kekFlags) read(ctx context.Context, p *program, i store.Installation) (
 		return vault.KEK{}, errors.New("this central was set up with a passphrase: give --passphrase")
 	}
 	return k.readFile(p)
+}
+
+// open unwraps the keys of an installation.
+func (k *kekFlags) open(ctx context.Context, p *program, st store.Store, i store.Installation) (*server.Keys, error) {
+	if err := noCoreDumps(); err != nil {
+		return nil, err
+	}
+	kek, err := k.read(ctx, p, i)
+	if err != nil {
+		return nil, err
+	}
+	return server.OpenKeys(ctx, st, kek)
 }
 
 func (k *kekFlags) readFile(p *program) (vault.KEK, error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"posd/central/server/admin"
 	"posd/central/server/store"
 	"posd/cli"
 	"posd/enroll"
@@ -30,12 +31,7 @@ created_at, certificates (how many it ever had), ends (of the present one).`,
 	}
 	asJSON := cli.JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := p.look(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer st.Close()
-		all, err := st.Machines(cmd.Context(), time.Now())
+		all, err := call[[]store.Machine](cmd.Context(), p, nil, "lanes.list", admin.None{})
 		if err != nil {
 			return err
 		}
@@ -97,22 +93,12 @@ until its certificate ends, within 30 days.`,
 		if err != nil {
 			return err
 		}
-		st, _, err := p.open(cmd.Context())
+		n, err := call[string](cmd.Context(), p, nil, "lanes.revoke", admin.MachineRequest{Tenant: f.tenant, Machine: names[0]})
 		if err != nil {
 			return err
-		}
-		defer st.Close()
-		retailer, err := tenant(cmd.Context(), st, f.tenant)
-		if err != nil {
-			return err
-		}
-		n := names[0]
-		n.Tenant = retailer.Name
-		if err := st.Revoke(cmd.Context(), n); err != nil {
-			return fmt.Errorf("revoke %s: %w", n, err)
 		}
 		if *asJSON {
-			return cli.PrintJSON(p.env.Stdout, map[string]string{"revoked": n.String()})
+			return cli.PrintJSON(p.env.Stdout, map[string]string{"revoked": n})
 		}
 		_, err = fmt.Fprintf(p.env.Stdout, "Revoked %s.\n", n)
 		return err
@@ -137,12 +123,7 @@ func (p *program) alarms() *cobra.Command {
 	}
 	asJSON := cli.JSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := p.look(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer st.Close()
-		all, err := st.Alarms(cmd.Context(), 0)
+		all, err := call[[]store.Alarm](cmd.Context(), p, nil, "alarms.list", admin.None{})
 		if err != nil {
 			return err
 		}

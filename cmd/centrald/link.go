@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"posd/central/server"
+	"posd/central/server/admin"
 	"posd/central/server/directory"
 	"posd/central/server/store"
 	"posd/cli"
@@ -57,6 +57,9 @@ second. --json prints an object a line: line, and household or error.`,
 				return cli.Usagef("%v", err)
 			}
 		}
+		if one != nil {
+			return p.linkOne(cmd.Context(), retailer, one, *asJSON)
+		}
 		st, i, err := p.open(cmd.Context())
 		if err != nil {
 			return err
@@ -66,10 +69,8 @@ second. --json prints an object a line: line, and household or error.`,
 		if err != nil {
 			return err
 		}
-		l := &linker{p: p, store: st, tenant: t, asJSON: *asJSON, families: map[string]identity.HHID{}}
-		if one != nil {
-			return l.single(cmd.Context(), one)
-		}
+		act := store.Act{At: time.Now(), Action: "households link", Detail: map[string]string{"file": file}}
+		l := &linker{p: p, act: act, store: st, tenant: t, asJSON: *asJSON, families: map[string]identity.HHID{}}
 		if err := l.openKeys(cmd.Context(), kek, i); err != nil {
 			return err
 		}
@@ -87,11 +88,25 @@ func oneRow(household, deident string) (*row, error) {
 	return &row{Household: id, DeIdentTID: d}, err
 }
 
+func (p *program) linkOne(ctx context.Context, retailer string, r *row, asJSON bool) error {
+	request := admin.LinkRequest{Tenant: retailer, HHID: r.Household, DeIdentTID: r.DeIdentTID}
+	id, err := call[identity.HHID](ctx, p, nil, "households.link", request)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return cli.PrintJSON(p.env.Stdout, linked{Household: id})
+	}
+	_, err = fmt.Fprintf(p.env.Stdout, "%s now belongs to %s.\n", r.DeIdentTID, id)
+	return err
+}
+
 // linker puts cards into households.
 type linker struct {
 	p         *program
 	store     store.Store
 	directory *directory.Directory
+	act       store.Act
 	tenant    store.Tenant
 	asJSON    bool
 
@@ -107,27 +122,8 @@ type linked struct {
 	Error     string        `json:"error,omitempty"`
 }
 
-func (l *linker) single(ctx context.Context, r *row) error {
-	id, err := l.link(ctx, r)
-	if err != nil {
-		return fmt.Errorf("link: %w", err)
-	}
-	if l.asJSON {
-		return cli.PrintJSON(l.p.env.Stdout, linked{Household: id})
-	}
-	_, err = fmt.Fprintf(l.p.env.Stdout, "%s now belongs to %s.\n", r.DeIdentTID, id)
-	return err
-}
-
 func (l *linker) openKeys(ctx context.Context, k *kekFlags, i store.Installation) error {
-	if err := noCoreDumps(); err != nil {
-		return err
-	}
-	kek, err := k.read(ctx, l.p, i)
-	if err != nil {
-		return err
-	}
-	keys, err := server.OpenKeys(ctx, l.store, kek)
+	keys, err := k.open(ctx, l.p, l.store, i)
 	if err != nil {
 		return err
 	}
@@ -197,7 +193,7 @@ func (l *linker) link(ctx context.Context, r *row) (identity.HHID, error) {
 		to = l.families[r.Family]
 	}
 	if r.DeIdentTID != "" {
-		e, err := l.store.LinkDeIdent(ctx, l.tenant.ID, r.DeIdentTID, to)
+		e, err := l.store.LinkDeIdent(ctx, l.act, l.tenant.ID, r.DeIdentTID, to)
 		return e.HHID, err
 	}
 	kind, err := tid.ParseKind(string(r.Kind))
@@ -227,4 +223,24 @@ func (l *linker) summary(path string) error {
 		return cli.ErrFailed
 	}
 	return nil
+}
+
+// tenant gives the retailer called name; with one retailer it need not be named.
+func tenant(ctx context.Context, st store.Store, name string) (store.Tenant, error) {
+	all, err := st.Tenants(ctx)
+	if err != nil {
+		return store.Tenant{}, err
+	}
+	if name == "" && len(all) == 1 {
+		return all[0], nil
+	}
+	for _, t := range all {
+		if t.Name == name {
+			return t, nil
+		}
+	}
+	if name == "" {
+		return store.Tenant{}, cli.Usagef("this central has several retailers: give --tenant")
+	}
+	return store.Tenant{}, errors.New("there is no retailer " + name + " in this central")
 }

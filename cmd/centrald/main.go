@@ -23,6 +23,8 @@ const defaultDatabase = "/var/lib/centrald/central.db"
 type program struct {
 	env      cli.Env
 	database string
+
+	adminSocket string
 }
 
 func root(env cli.Env) *cobra.Command {
@@ -36,13 +38,15 @@ number, which household a customer belongs to, and get back a household id
 
 Set it up with "centrald init", run it with "centrald serve", and let lanes and
 shops enrol with "centrald tokens create". The other commands work on the same
-database; a running centrald sees what they do within a second.`,
+database: through the running centrald, which keeps a record of them ("centrald
+audit list"), or on the database itself where none runs.`,
 		Example: `  centrald init --host central.example.com --tenant acme
   centrald serve
   centrald tokens create --store 12 --lane 3`,
 	}
 	cmd.PersistentFlags().StringVar(&p.database, "database", defaultDatabase, "SQLite file that holds everything but the key-encryption key")
-	cmd.AddCommand(p.init(), p.serve(), p.tokens(), p.lanes(), p.households(), p.alarms())
+	cmd.PersistentFlags().StringVar(&p.adminSocket, "admin-socket", "", "Unix socket at which centrald takes commands (default: admin.sock beside the database)")
+	cmd.AddCommand(p.init(), p.serve(), p.tokens(), p.lanes(), p.households(), p.alarms(), p.audit())
 	return cmd
 }
 
@@ -52,15 +56,6 @@ func (p *program) open(ctx context.Context) (*store.SQL, store.Installation, err
 		return nil, store.Installation{}, errors.New("there is no database " + p.database + ": run `centrald init`, or give --database")
 	}
 	return opened(ctx, func() (*store.SQL, error) { return store.Open(ctx, p.database, false) })
-}
-
-// look opens the database for a command that only reads.
-func (p *program) look(ctx context.Context) (*store.SQL, error) {
-	if _, err := os.Stat(p.database); errors.Is(err, os.ErrNotExist) {
-		return nil, errors.New("there is no database " + p.database + ": run `centrald init`, or give --database")
-	}
-	st, _, err := opened(ctx, func() (*store.SQL, error) { return store.OpenReadOnly(ctx, p.database) })
-	return st, err
 }
 
 func opened(ctx context.Context, open func() (*store.SQL, error)) (*store.SQL, store.Installation, error) {
@@ -74,26 +69,6 @@ func opened(ctx context.Context, open func() (*store.SQL, error)) (*store.SQL, s
 		return nil, i, err
 	}
 	return st, i, nil
-}
-
-// tenant gives the retailer called name; with one retailer it need not be named.
-func tenant(ctx context.Context, st store.Store, name string) (store.Tenant, error) {
-	all, err := st.Tenants(ctx)
-	if err != nil {
-		return store.Tenant{}, err
-	}
-	if name == "" && len(all) == 1 {
-		return all[0], nil
-	}
-	for _, t := range all {
-		if t.Name == name {
-			return t, nil
-		}
-	}
-	if name == "" {
-		return store.Tenant{}, cli.Usagef("this central has several retailers: give --tenant")
-	}
-	return store.Tenant{}, errors.New("there is no retailer " + name + " in this central")
 }
 
 // folder is where the database lies.

@@ -31,7 +31,7 @@ func TestCommandsKeepTheConventions(t *testing.T) { clitest.Tree(t, root) }
 // ids sets $big and $small to the households of c.db with most and fewest cards,
 // and $smallcard to the pseudonym of a card of the latter.
 func ids(ts *testscript.TestScript, _ bool, _ []string) {
-	st, err := store.OpenReadOnly(context.Background(), ts.MkAbs("c.db"))
+	st, err := store.Open(context.Background(), ts.MkAbs("c.db"), false)
 	ts.Check(err)
 	defer st.Close()
 	all, err := st.Households(context.Background(), 1, identity.HHID{}, 100)

@@ -1,24 +1,18 @@
 package main
 
 import (
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"posd/central/server"
-	"posd/central/server/store"
+	"posd/central/server/admin"
 	"posd/cli"
 	"posd/enroll"
 )
-
-// tokenLife is how long an enrolment token is good.
-const tokenLife = time.Hour
 
 func (p *program) tokens() *cobra.Command {
 	return group("tokens", "Enrolment tokens of lanes and POS main computers",
@@ -67,7 +61,8 @@ replace a POS main computer say --role posmain --replace posmain.`,
 		if err != nil {
 			return err
 		}
-		made, err := p.createTokens(cmd.Context(), names, f)
+		request := admin.TokensRequest{Tenant: f.tenant, Machines: names, Replace: f.replace != ""}
+		made, err := call[[]admin.Token](cmd.Context(), p, nil, "tokens.create", request)
 		if err != nil {
 			return err
 		}
@@ -183,45 +178,7 @@ func (p *program) input(path string) (io.ReadCloser, error) {
 	return os.Open(path)
 }
 
-// madeToken is a token as it is printed.
-type madeToken struct {
-	Tenant    string      `json:"tenant"`
-	Shop      string      `json:"store"`
-	Role      enroll.Role `json:"role"`
-	Lane      string      `json:"lane,omitempty"`
-	Token     string      `json:"token"`
-	ExpiresAt time.Time   `json:"expires_at"`
-}
-
-func (p *program) createTokens(ctx context.Context, names []enroll.Name, f tokenFlags) ([]madeToken, error) {
-	st, _, err := p.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
-	retailer, err := tenant(ctx, st, f.tenant)
-	if err != nil {
-		return nil, err
-	}
-	newToken, err := server.TokenMaker(ctx, st)
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now().UTC().Truncate(time.Second)
-	rows, made := make([]store.Token, len(names)), make([]madeToken, len(names))
-	for i, n := range names {
-		n.Tenant = retailer.Name
-		t := newToken()
-		rows[i] = store.Token{Hash: t.Hash(), Name: n, ExpiresAt: now.Add(tokenLife)}
-		made[i] = madeToken{n.Tenant, n.Shop, n.Role, n.Lane, t.Reveal(), rows[i].ExpiresAt}
-	}
-	if err := st.CreateTokens(ctx, rows, f.replace != "", now); err != nil {
-		return nil, fmt.Errorf("create token: %w", err)
-	}
-	return made, nil
-}
-
-func (p *program) printTokens(made []madeToken, asJSON, many bool) error {
+func (p *program) printTokens(made []admin.Token, asJSON, many bool) error {
 	out := p.env.Stdout
 	switch {
 	case asJSON && many:

@@ -20,6 +20,7 @@ import (
 	"posd/journal"
 	"posd/lane"
 	"posd/lane/api"
+	"posd/unixsocket"
 )
 
 func runCommand(env cli.Env) *cobra.Command {
@@ -144,7 +145,7 @@ func listen(path string) (net.Listener, error) {
 	case len(passed) == 1 && passed[0] != nil:
 		return passed[0], nil
 	}
-	return api.Listen(path)
+	return unixsocket.Listen(path)
 }
 
 // serve runs everything until ctx ends. The devices and the API stop first, so

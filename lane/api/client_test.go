@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"posd/basket"
 	"posd/identity"
 	"posd/lane"
+	"posd/unixsocket"
 )
 
 // daemon serves a counter's API on a socket.
@@ -20,7 +22,7 @@ func daemon(t *testing.T) (c *counter, client *Client, stop func() error) {
 	t.Helper()
 	c = newCounter(t, nil)
 	path := filepath.Join(t.TempDir(), "run", "posd.sock")
-	l, err := Listen(path)
+	l, err := unixsocket.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,39 +172,6 @@ func TestListeningEnds(t *testing.T) {
 	}
 }
 
-func TestListen(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "posd.sock")
-	first, err := Listen(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "another posd runs there") {
-		t.Errorf("second Listen: %v", err)
-	}
-	// A crash leaves the socket behind.
-	first.(*listener).UnixListener.Close()
-	second, err := Listen(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := second.Close(); err != nil {
-		t.Error(err)
-	}
-	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 0 {
-		t.Errorf("left behind: %v", entries)
-	}
-	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), "no socket") {
-		t.Errorf("Listen over a file: %v", err)
-	}
-}
-
 func TestClientWithoutDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "posd.sock")
 	for range 2 {
@@ -210,13 +179,15 @@ func TestClientWithoutDaemon(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "systemctl start posd") {
 			t.Errorf("err = %v", err)
 		}
-		l, err := Listen(path) // a socket left behind by a crash
+		os.Remove(path)
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.(*listener).UnixListener.Close()
+		l.SetUnlinkOnClose(false) // as a crash leaves it
+		l.Close()
 	}
-	l, err := Listen(path)
+	l, err := unixsocket.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}

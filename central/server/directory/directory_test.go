@@ -42,7 +42,7 @@ func database(t testing.TB) (*store.SQL, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if err := s.Init(t.Context(), store.Installation{CreatedAt: time.Unix(1, 0)}, "acme", nil); err != nil {
+	if err := s.Init(t.Context(), store.Act{}, store.Installation{CreatedAt: time.Unix(1, 0)}, "acme", nil); err != nil {
 		t.Fatal(err)
 	}
 	return s, path
@@ -199,7 +199,7 @@ func TestChangesOfAnotherProcessAreFollowed(t *testing.T) {
 	d, cli := directory(t, s), directory(t, s)
 	a, b := resolve(t, d, numbers[0]), resolve(t, d, numbers[1])
 	follow(t, d)
-	if _, err := s.LinkDeIdent(t.Context(), 1, b.DeIdentTID, a.HHID); err != nil {
+	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID, a.HHID); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := cli.Link(t.Context(), "acme", card(t, numbers[2]), a.HHID); err != nil || got != a.HHID {
@@ -227,7 +227,7 @@ func TestLateEntryDoesNotUndoANewerOne(t *testing.T) {
 	if err != nil || len(old) != 1 {
 		t.Fatal(old, err)
 	}
-	if _, err := s.LinkDeIdent(t.Context(), 1, b.DeIdentTID, a.HHID); err != nil {
+	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID, a.HHID); err != nil {
 		t.Fatal(err)
 	}
 	follow(t, d)

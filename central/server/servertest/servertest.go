@@ -106,7 +106,7 @@ func (c *Central) Token(t testing.TB, name enroll.Name) enroll.Token {
 	must(t, err)
 	token := newToken()
 	now := time.Now()
-	must(t, c.Store.CreateTokens(t.Context(), []store.Token{{Hash: token.Hash(), Name: name, ExpiresAt: now.Add(time.Hour)}}, false, now))
+	must(t, c.Store.CreateTokens(t.Context(), store.Act{At: now}, []store.Token{{Hash: token.Hash(), Name: name, ExpiresAt: now.Add(time.Hour)}}, false))
 	return token
 }
 

@@ -10,7 +10,7 @@ import (
 
 func token1(t *testing.T, s Store, n enroll.Name, hash byte) [32]byte {
 	t.Helper()
-	must(t, s.CreateTokens(t.Context(), []Token{{Hash: [32]byte{hash}, Name: n, ExpiresAt: start.Add(time.Hour)}}, false, start))
+	must(t, s.CreateTokens(t.Context(), act(start), []Token{{Hash: [32]byte{hash}, Name: n, ExpiresAt: start.Add(time.Hour)}}, false))
 	return [32]byte{hash}
 }
 
@@ -63,7 +63,7 @@ func testTokens(t *testing.T, open func() Store) {
 	}
 	enrolled(t, s, lane2, 3)
 	both := []Token{{Hash: [32]byte{8}, Name: shop, ExpiresAt: start}, {Hash: [32]byte{9}, Name: lane2, ExpiresAt: start}}
-	if err := s.CreateTokens(t.Context(), both, false, start.AddDate(0, 0, 31)); !errors.Is(err, ErrEnrolled) {
+	if err := s.CreateTokens(t.Context(), act(start.AddDate(0, 0, 31)), both, false); !errors.Is(err, ErrEnrolled) {
 		t.Errorf("a lane that is enrolled: %v", err)
 	}
 	if got := state(t, s, shop, start); got != "" {
@@ -71,7 +71,7 @@ func testTokens(t *testing.T, open func() Store) {
 	}
 	late := start.AddDate(0, 0, 61)
 	both[1].ExpiresAt = late.Add(time.Hour)
-	must(t, s.CreateTokens(t.Context(), both, false, late))
+	must(t, s.CreateTokens(t.Context(), act(late), both, false))
 	key := [32]byte{4}
 	if _, err := s.Enroll(t.Context(), [32]byte{9}, enroll.Lane, key, late, issuer(4, key, late)); err != nil {
 		t.Errorf("a lane whose certificate ended long ago: %v", err)
@@ -79,7 +79,7 @@ func testTokens(t *testing.T, open func() Store) {
 	if _, err := s.Renew(t.Context(), []byte{3}, [32]byte{5}, late, nil); !errors.Is(err, ErrRevoked) {
 		t.Errorf("its old certificate: %v", err)
 	}
-	if err := s.CreateTokens(t.Context(), []Token{{Name: enroll.Name{Tenant: "x", Shop: "1", Role: enroll.POSMain}}}, false, start); !errors.Is(err, ErrNoTenant) {
+	if err := s.CreateTokens(t.Context(), act(start), []Token{{Name: enroll.Name{Tenant: "x", Shop: "1", Role: enroll.POSMain}}}, false); !errors.Is(err, ErrNoTenant) {
 		t.Errorf("no such retailer: %v", err)
 	}
 }
@@ -202,7 +202,7 @@ func testClone(t *testing.T, open func() Store) {
 
 func testRevoke(t *testing.T, open func() Store) {
 	s := open()
-	if err := s.Revoke(t.Context(), lane1); !errors.Is(err, ErrNoMachine) {
+	if err := s.Revoke(t.Context(), act(start), lane1); !errors.Is(err, ErrNoMachine) {
 		t.Errorf("a lane that is not there: %v", err)
 	}
 	key := enrolled(t, s, lane1, 1)
@@ -213,7 +213,7 @@ func testRevoke(t *testing.T, open func() Store) {
 	if err != nil || len(before) != 0 {
 		t.Errorf("before: %+v, %v", before, err)
 	}
-	must(t, s.Revoke(t.Context(), lane1))
+	must(t, s.Revoke(t.Context(), act(start), lane1))
 	after, err := open().Revocations(t.Context(), 0, 10)
 	if err != nil || len(after) != 2 || after[0].Change >= after[1].Change {
 		t.Fatalf("after: %+v, %v", after, err)
@@ -238,7 +238,7 @@ func testRevoke(t *testing.T, open func() Store) {
 func testReplace(t *testing.T, open func() Store) {
 	s := open()
 	enrolled(t, s, lane1, 1)
-	must(t, s.CreateTokens(t.Context(), []Token{{Hash: [32]byte{9}, Name: lane1, ExpiresAt: start.Add(time.Hour)}}, true, start))
+	must(t, s.CreateTokens(t.Context(), act(start), []Token{{Hash: [32]byte{9}, Name: lane1, ExpiresAt: start.Add(time.Hour)}}, true))
 	if got := state(t, s, lane1, start); got != Invited {
 		t.Errorf("state %q", got)
 	}

@@ -43,6 +43,7 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"clone":           testClone,
 		"revoke":          testRevoke,
 		"replace":         testReplace,
+		"audit":           testAudit,
 	} {
 		t.Run(name, func(t *testing.T) {
 			open := database(t)
@@ -50,11 +51,16 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 				s := open()
 				i := Installation{ID: [16]byte{1}, KEK: "k", Hosts: []string{"central.example", "::1"}, CreatedAt: start}
 				keys := []Key{{Purpose: CA, Number: 1, State: "active", Wrapped: []byte{1}, Public: []byte{2}}, {Purpose: DeIdent, Tenant: 1, Number: 1, State: "active", Wrapped: []byte{3}}}
-				must(t, s.Init(t.Context(), i, "acme", keys))
+				must(t, s.Init(t.Context(), act(start), i, "acme", keys))
 			}
 			test(t, open)
 		})
 	}
+}
+
+// act is an operator's act at a time.
+func act(at time.Time) Act {
+	return Act{At: at, Actor: "someone", Action: "do", Detail: map[string]int{"n": 1}}
 }
 
 func must(t *testing.T, err error) {
@@ -74,7 +80,7 @@ func testEmpty(t *testing.T, open func() Store) {
 
 func testInstallation(t *testing.T, open func() Store) {
 	s := open()
-	if err := s.Init(t.Context(), Installation{CreatedAt: start}, "other", nil); !errors.Is(err, ErrInitialised) {
+	if err := s.Init(t.Context(), act(start), Installation{CreatedAt: start}, "other", nil); !errors.Is(err, ErrInitialised) {
 		t.Errorf("second init: %v", err)
 	}
 	i, err := s.Installation(t.Context())
@@ -219,20 +225,20 @@ func testLinkDeIdent(t *testing.T, open func() Store) {
 	s := open()
 	a := add(t, s, 1)
 	add(t, s, 2)
-	e, err := s.LinkDeIdent(t.Context(), 1, deident(2), a.HHID)
+	e, err := s.LinkDeIdent(t.Context(), act(start), 1, deident(2), a.HHID)
 	if err != nil || e.HHID != a.HHID || e.Fingerprint != sample(2).Fingerprint {
 		t.Errorf("linked %+v, %v", e, err)
 	}
-	if _, err := s.LinkDeIdent(t.Context(), 1, deident(3), a.HHID); !errors.Is(err, ErrNoTID) {
+	if _, err := s.LinkDeIdent(t.Context(), act(start), 1, deident(3), a.HHID); !errors.Is(err, ErrNoTID) {
 		t.Errorf("no such TID: %v", err)
 	}
-	if _, err := s.LinkDeIdent(t.Context(), 1, identity.MakeDeIdentTID(2, sample(2).DeIdent), a.HHID); !errors.Is(err, ErrNoTID) {
+	if _, err := s.LinkDeIdent(t.Context(), act(start), 1, identity.MakeDeIdentTID(2, sample(2).DeIdent), a.HHID); !errors.Is(err, ErrNoTID) {
 		t.Errorf("other version: %v", err)
 	}
-	if _, err := s.LinkDeIdent(t.Context(), 2, deident(2), a.HHID); !errors.Is(err, ErrNoHousehold) {
+	if _, err := s.LinkDeIdent(t.Context(), act(start), 2, deident(2), a.HHID); !errors.Is(err, ErrNoHousehold) {
 		t.Errorf("other retailer: %v", err)
 	}
-	if _, err := s.LinkDeIdent(t.Context(), 1, deident(2), identity.HHID{9}); !errors.Is(err, ErrNoHousehold) {
+	if _, err := s.LinkDeIdent(t.Context(), act(start), 1, deident(2), identity.HHID{9}); !errors.Is(err, ErrNoHousehold) {
 		t.Errorf("no such household: %v", err)
 	}
 }

@@ -11,14 +11,14 @@ import (
 )
 
 // CreateTokens stores tokens, all or none.
-func (s *SQL) CreateTokens(ctx context.Context, tokens []Token, replace bool, now time.Time) error {
+func (s *SQL) CreateTokens(ctx context.Context, by Act, tokens []Token, replace bool) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, t := range tokens {
-			if err := createToken(tx, t, replace, now); err != nil {
+			if err := createToken(tx, t, replace, by.At); err != nil {
 				return fmt.Errorf("%s: %w", t.Name, err)
 			}
 		}
-		return nil
+		return record(tx, by)
 	})
 }
 
@@ -234,7 +234,7 @@ func supersede(tx *sql.Tx, old, by []byte) error {
 }
 
 // Revoke revokes a machine.
-func (s *SQL) Revoke(ctx context.Context, n enroll.Name) error {
+func (s *SQL) Revoke(ctx context.Context, by Act, n enroll.Name) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		id, err := machine(tx, n)
 		if err != nil {
@@ -243,7 +243,10 @@ func (s *SQL) Revoke(ctx context.Context, n enroll.Name) error {
 		if _, err := tx.Exec(`DELETE FROM tokens WHERE machine = $1 AND used_at IS NULL`, id); err != nil {
 			return err
 		}
-		return revoke(tx, id)
+		if err := revoke(tx, id); err != nil {
+			return err
+		}
+		return record(tx, by)
 	})
 }
 

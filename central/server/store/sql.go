@@ -47,7 +47,7 @@ func (s *SQL) Probe(ctx context.Context) error {
 }
 
 // Init makes the installation.
-func (s *SQL) Init(ctx context.Context, i Installation, tenant string, keys []Key) error {
+func (s *SQL) Init(ctx context.Context, by Act, i Installation, tenant string, keys []Key) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRow(`SELECT count(*) FROM installation`).Scan(&n); err != nil {
@@ -70,7 +70,7 @@ func (s *SQL) Init(ctx context.Context, i Installation, tenant string, keys []Ke
 				return err
 			}
 		}
-		return nil
+		return record(tx, by)
 	})
 }
 

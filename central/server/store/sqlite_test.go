@@ -30,7 +30,7 @@ func opened(t *testing.T, path string) *SQL {
 func initialised(t *testing.T, path string) *SQL {
 	t.Helper()
 	s := opened(t, path)
-	must(t, s.Init(t.Context(), Installation{CreatedAt: start}, "acme", nil))
+	must(t, s.Init(t.Context(), act(start), Installation{CreatedAt: start}, "acme", nil))
 	return s
 }
 

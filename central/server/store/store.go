@@ -3,8 +3,8 @@
 // tokens, machines with their certificates, and alarms.
 //
 // It holds no logic beyond what must be one transaction, and no secret: TIDs
-// and keys come to it encrypted. It is one set of SQL statements; each database that it runs on has to
-// pass the same conformance tests.
+// and keys come to it encrypted. It is one set of SQL statements; every database
+// that they run on has to pass the same conformance tests.
 package store
 
 import (
@@ -184,7 +184,7 @@ type Alarm struct {
 type Store interface {
 	// Init makes the installation with its one tenant. The keys' tenant is 0
 	// or 1: 1 stands for that tenant.
-	Init(ctx context.Context, i Installation, tenant string, keys []Key) error
+	Init(ctx context.Context, by Act, i Installation, tenant string, keys []Key) error
 	Installation(ctx context.Context) (Installation, error)
 	Tenants(ctx context.Context) ([]Tenant, error)
 	Keys(ctx context.Context) ([]Key, error)
@@ -204,7 +204,7 @@ type Store interface {
 	Link(ctx context.Context, t TID, to identity.HHID) (Entry, error)
 	// LinkDeIdent puts the TID of a DeIdentTID into a household. ErrNoTID,
 	// ErrNoHousehold.
-	LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
+	LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
 
 	// Entries gives up to limit entries whose change number is above after, in
 	// their order. A TID that changed twice is given once, as it is now.
@@ -221,7 +221,7 @@ type Store interface {
 	// CreateTokens stores tokens, all or none; earlier tokens of the same
 	// machines are void. If replace is set their certificates are revoked;
 	// otherwise a machine that has a good one is ErrEnrolled.
-	CreateTokens(ctx context.Context, tokens []Token, replace bool, now time.Time) error
+	CreateTokens(ctx context.Context, by Act, tokens []Token, replace bool) error
 	// Enroll uses a token and records the certificate that issue makes. The
 	// same token with the same key gets that certificate again until the token
 	// expires. ErrTokenUnknown, ErrTokenExpired, ErrTokenUsed (and an alarm),
@@ -233,7 +233,7 @@ type Store interface {
 	// ErrUnknownCert, ErrRevoked, ErrSuperseded (and an alarm).
 	Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (Certificate, error)
 	// Revoke revokes all certificates and tokens of a machine. ErrNoMachine.
-	Revoke(ctx context.Context, name enroll.Name) error
+	Revoke(ctx context.Context, by Act, name enroll.Name) error
 	Machines(ctx context.Context, now time.Time) ([]Machine, error)
 	// Revocations gives up to limit revocations whose change number is above
 	// after, in their order.
@@ -242,6 +242,14 @@ type Store interface {
 	// Alarms gives all alarms whose id is above after, in their order. One that
 	// comes again for the same machine within an hour is kept once.
 	Alarms(ctx context.Context, after int64) ([]Alarm, error)
+
+	// Record adds an act to the audit log by itself. The acts that methods are
+	// given are recorded in the transaction of what they do: where the log cannot
+	// be written, nothing is done.
+	Record(ctx context.Context, by Act) error
+	// Audit gives up to limit records of the audit log above after, in their
+	// order.
+	Audit(ctx context.Context, after uint64, limit int) ([]Record, error)
 
 	// Probe reports whether the store can be written.
 	Probe(ctx context.Context) error

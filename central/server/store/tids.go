@@ -53,7 +53,7 @@ func (s *SQL) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err e
 }
 
 // LinkDeIdent puts the TID of a DeIdentTID into a household.
-func (s *SQL) LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentTID, to identity.HHID) (e Entry, err error) {
+func (s *SQL) LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (e Entry, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
 		if err := checkHousehold(tx, tenant, to); err != nil {
 			return err
@@ -62,6 +62,9 @@ func (s *SQL) LinkDeIdent(ctx context.Context, tenant int64, d identity.DeIdentT
 		e, err = one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND deident = $2 AND deident_version = $3`, tenant, mac[:], d.Version()))
 		if err == nil {
 			e, err = move(tx, e, to)
+		}
+		if err == nil {
+			err = record(tx, by)
 		}
 		return err
 	})

@@ -1,4 +1,6 @@
-package api
+// Package unixsocket listens at Unix sockets the way the daemons here do it: one
+// process at a time, and nobody else can connect before the mode is right.
+package unixsocket
 
 import (
 	"errors"
@@ -10,23 +12,22 @@ import (
 	"time"
 )
 
-// socketMode lets the user and the group of posd use the API.
-const socketMode = 0o660
-
 // Listen makes the Unix socket at path, with mode 0660, in place of one that
 // nobody listens at any more. The folder is made if it is missing.
 func Listen(path string) (net.Listener, error) {
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
-		return nil, fmt.Errorf("listen at %s: another posd runs there", path)
+		return nil, fmt.Errorf("listen at %s: another process listens there", path)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, fmt.Errorf("listen at %s: this is no socket: move it away, or name another in api.socket", path)
+		return nil, fmt.Errorf("listen at %s: this is no socket: move it away, or name another path", path)
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
+	// The daemon's user and group may connect.
+	const mode = 0o660
 	// The socket gets its mode before it gets its name: nobody else can connect
 	// in between.
 	fresh := filepath.Join(dir, fmt.Sprintf(".%d", os.Getpid()))
@@ -38,7 +39,7 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	err = errors.Join(os.Chmod(fresh, socketMode), os.Rename(fresh, path))
+	err = errors.Join(os.Chmod(fresh, mode), os.Rename(fresh, path))
 	if err != nil {
 		l.Close()
 		os.Remove(fresh)

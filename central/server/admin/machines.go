@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"posd/central/server"
+	"posd/central/server/store"
+	"posd/enroll"
+)
+
+// tokenLife is how long an enrolment token is good.
+const tokenLife = time.Hour
+
+// TokensRequest asks for enrolment tokens, all or none. The machines' retailer is
+// Tenant; their own is not looked at.
+type TokensRequest struct {
+	Tenant   string        `json:"tenant"`
+	Machines []enroll.Name `json:"machines"`
+	Replace  bool          `json:"replace"` // their certificates are revoked
+}
+
+// Token is an enrolment token that was made.
+type Token struct {
+	Tenant    string      `json:"tenant"`
+	Shop      string      `json:"store"`
+	Role      enroll.Role `json:"role"`
+	Lane      string      `json:"lane,omitempty"`
+	Token     string      `json:"token"`
+	ExpiresAt time.Time   `json:"expires_at"`
+}
+
+func (c *Central) createTokens(ctx context.Context, r TokensRequest) ([]Token, error) {
+	retailer, err := c.tenant(ctx, r.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	newToken, err := server.TokenMaker(ctx, c.Store)
+	if err != nil {
+		return nil, err
+	}
+	expires := c.Now().UTC().Truncate(time.Second).Add(tokenLife)
+	rows, made, names := make([]store.Token, len(r.Machines)), make([]Token, len(r.Machines)), make([]string, len(r.Machines))
+	for i, n := range r.Machines {
+		n.Tenant = retailer.Name
+		if err := n.Check(); err != nil {
+			return nil, misuse("%v", err)
+		}
+		t := newToken()
+		rows[i], names[i] = store.Token{Hash: t.Hash(), Name: n, ExpiresAt: expires}, n.String()
+		made[i] = Token{n.Tenant, n.Shop, n.Role, n.Lane, t.Reveal(), expires}
+	}
+	by := c.act(ctx, "tokens create", map[string]any{"machines": names, "replace": r.Replace})
+	if err := c.Store.CreateTokens(ctx, by, rows, r.Replace); err != nil {
+		return nil, fmt.Errorf("create token: %w", err)
+	}
+	c.changed()
+	return made, nil
+}
+
+// None is the request of an operation that takes none.
+type None struct{}
+
+func (c *Central) machines(ctx context.Context, _ None) ([]store.Machine, error) {
+	return c.Store.Machines(ctx, c.Now())
+}
+
+// MachineRequest names a machine; its retailer is Tenant.
+type MachineRequest struct {
+	Tenant  string      `json:"tenant"`
+	Machine enroll.Name `json:"machine"`
+}
+
+// revoke answers with the machine's whole name.
+func (c *Central) revoke(ctx context.Context, r MachineRequest) (string, error) {
+	retailer, err := c.tenant(ctx, r.Tenant)
+	if err != nil {
+		return "", err
+	}
+	r.Machine.Tenant = retailer.Name
+	name := r.Machine.String()
+	if err := c.Store.Revoke(ctx, c.act(ctx, "lanes revoke", map[string]any{"machine": name}), r.Machine); err != nil {
+		return "", fmt.Errorf("revoke %s: %w", name, err)
+	}
+	c.changed()
+	return name, nil
+}
+
+func (c *Central) alarms(ctx context.Context, _ None) ([]store.Alarm, error) {
+	return c.Store.Alarms(ctx, 0)
+}
