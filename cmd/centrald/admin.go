@@ -73,6 +73,9 @@ func call[Answer any](ctx context.Context, p *program, kek *kekFlags, operation 
 	return answer, err
 }
 
+// adminDrain is how long commands may still take when the server ends.
+const adminDrain = time.Second
+
 // serveAdmin serves commands until stop is called. Without its socket a server
 // still answers lookups.
 func (p *program) serveAdmin(s *server.Server, st store.Store, keys *server.Keys, log *slog.Logger) (stop func()) {
@@ -94,7 +97,11 @@ func (p *program) serveAdmin(s *server.Server, st store.Store, keys *server.Keys
 		}
 	})
 	return func() {
-		srv.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), adminDrain)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
 		wg.Wait()
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -314,4 +316,35 @@ func TestLinkWhileLanesAsk(t *testing.T) {
 	if all := strings.Count(ok(t, "households", "list", "--database", database, "--json"), "\n"); all != len(cards) {
 		t.Errorf("%d households for %d cards", all, len(cards))
 	}
+}
+
+func TestCommandsGoThroughTheRunningServer(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "c.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	_, stop := serve(t, database)
+	must(t, os.Rename(filepath.Join(filepath.Dir(database), "kek"), filepath.Join(filepath.Dir(database), "away")))
+	ok(t, "tokens", "create", "--database", database, "--store", "12", "--lane", "3")
+	if log := ok(t, "audit", "list", "--database", database, "--after", "1"); !strings.Contains(log, "tokens create") || strings.Contains(log, "no server running") {
+		t.Errorf("audit log:\n%s", log)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("status %d", code)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(database), "admin.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+	if log := ok(t, "audit", "list", "--database", database, "--after", "1"); !strings.Contains(log, "tokens create") {
+		t.Errorf("without a server:\n%s", log)
+	}
+}
+
+func TestLookupsGoOnWithoutTheAdminSocket(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "c.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	must(t, os.WriteFile(filepath.Join(filepath.Dir(database), "admin.sock"), nil, 0o600))
+	log, _ := serve(t, database)
+	log.wait(t, `msg="no commands are taken from this machine; lookups go on" error=".*this is no socket`)
+	ok(t, "lanes", "list", "--database", database)
 }
