@@ -15,7 +15,7 @@ import (
 
 	"posd/basket"
 	"posd/identity"
-	"posd/sqlitedb"
+	"posd/sqldb"
 )
 
 // busy is a journal with an open basket of one line, and one identity that
@@ -95,7 +95,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	limit(4096)
 	defer limit(before.Cur)
-	everyWrite(t, j, id, s, sqlitedb.ErrFull)
+	everyWrite(t, j, id, s, sqldb.ErrFull)
 	asBusy(t, j, id)
 	limit(before.Cur)
 	if err := j.AppendLine(t.Context(), id, line(2), 0); err != nil {
@@ -111,7 +111,7 @@ func TestReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	everyWrite(t, j, id, s, sqlitedb.ErrReadOnly)
+	everyWrite(t, j, id, s, sqldb.ErrReadOnly)
 	asBusy(t, j, id)
 	if err := j.CloseFile(); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestDamagedFileIsReportedAndLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Open(t.Context(), path, nil)
-		if !errors.Is(err, sqlitedb.ErrDamaged) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it aside") {
+		if !errors.Is(err, sqldb.ErrDamaged) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it aside") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if after, err := os.ReadFile(path); err != nil || string(after) != bad {
@@ -151,7 +151,7 @@ func TestDamagedFileIsReportedAndLeftAlone(t *testing.T) {
 func TestOneProcessAtATime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	mustOpen(t, path)
-	if _, err := Open(t.Context(), path, nil); !errors.Is(err, sqlitedb.ErrLocked) {
+	if _, err := Open(t.Context(), path, nil); !errors.Is(err, sqldb.ErrLocked) {
 		t.Errorf("a second Open: %v", err)
 	}
 }

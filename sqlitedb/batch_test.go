@@ -38,25 +38,6 @@ func TestBatchSharesCommits(t *testing.T) {
 	}
 }
 
-func TestBatchFailsAsOneWhenTheTransactionIsLost(t *testing.T) {
-	db := newTestDB(t)
-	// The first job loses the transaction under the second, as a full disk does.
-	lost := &job{fn: func(tx *sql.Tx) error { _, err := tx.Exec("ROLLBACK"); return errors.Join(err, errors.New("lost")) }}
-	good := &job{fn: insert(1)}
-	for _, j := range []*job{lost, good} {
-		j.done = make(chan struct{})
-		db.batch.waiting = append(db.batch.waiting, j)
-	}
-	db.batch.run(db)
-	<-good.done
-	if good.err == nil || lost.err == nil || count(t, db) != 0 {
-		t.Errorf("good %v, lost %v, %d rows", good.err, lost.err, count(t, db))
-	}
-	if err := db.Batch(t.Context(), insert(2)); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
-}
-
 func TestBatchHandsPanicsToTheirCaller(t *testing.T) {
 	db := newTestDB(t)
 	func() {

@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"posd/sqldb"
 )
 
 // Options say whose database it is.
@@ -37,7 +39,7 @@ type DB struct {
 	writer *sql.DB // one connection; nil if read only
 	reader *sql.DB
 	lock   *os.File // held while Sole
-	batch  batcher
+	batch  *sqldb.Batcher
 	close  sync.Once
 }
 
@@ -59,6 +61,23 @@ func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
 	}
 	defer conn.Close()
 	return db.explain("write", transact(conn, fn))
+}
+
+// Batch is Write for many goroutines at once, which share a commit; see
+// sqldb.Batcher.
+func (db *DB) Batch(ctx context.Context, fn func(*sql.Tx) error) error { return db.batch.Do(ctx, fn) }
+
+// writer is what the batcher writes to.
+type writer struct{ *DB }
+
+// Lost is left to SQLite: where it has rolled back, there is no savepoint.
+func (writer) Lost(error) bool { return false }
+
+func (w writer) Explain(op string, err error) error {
+	if errors.Is(err, sql.ErrConnDone) {
+		return fmt.Errorf("%s %s: %w", op, w.path, err)
+	}
+	return w.explain(op, err)
 }
 
 // transact runs fn between BEGIN IMMEDIATE and COMMIT.
@@ -91,7 +110,7 @@ func (db *DB) Read() *sql.DB { return db.reader }
 // Checkpoint moves the write-ahead log into the database file and cuts it to
 // nothing, so that what was deleted is in no file any more. Writers wait for it,
 // so it waits only a tenth of a second for readers that still hold an older
-// state; then it fails with ErrLocked.
+// state; then it fails with sqldb.ErrLocked.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	if db.writer == nil {
 		return fmt.Errorf("checkpoint %s: %w", db.path, errOpenedReadOnly)
@@ -111,12 +130,12 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return db.explain("checkpoint", err)
 	}
 	if busy != 0 {
-		return fmt.Errorf("checkpoint %s: %w", db.path, ErrLocked)
+		return fmt.Errorf("checkpoint %s: %w", db.path, sqldb.ErrLocked)
 	}
 	return nil
 }
 
-// Check reads the whole database and fails with ErrDamaged where its structure
+// Check reads the whole database and fails with sqldb.ErrDamaged where its structure
 // is broken.
 func (db *DB) Check(ctx context.Context) error {
 	var found string
@@ -124,7 +143,7 @@ func (db *DB) Check(ctx context.Context) error {
 		return db.explain("check", err)
 	}
 	if found != "ok" {
-		return fmt.Errorf("check %s: %w (%s)", db.path, ErrDamaged, found)
+		return fmt.Errorf("check %s: %w%s (%s)", db.path, sqldb.ErrDamaged, advice(sqldb.ErrDamaged), found)
 	}
 	return nil
 }
@@ -134,7 +153,7 @@ func (db *DB) Check(ctx context.Context) error {
 func (db *DB) Close() error {
 	var err error
 	db.close.Do(func() {
-		db.batch.stop()
+		db.batch.Stop()
 		err = db.reader.Close()
 		if db.writer != nil {
 			err = errors.Join(err, db.writer.Close())

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+
+	"posd/sqldb"
 )
 
 const testID = 0x74657374
@@ -174,7 +176,7 @@ func TestRunningWriteOutlivesItsContext(t *testing.T) {
 
 func TestReadersCannotWrite(t *testing.T) {
 	db := newTestDB(t)
-	if err := db.View(t.Context(), insert(1)); !errors.Is(err, ErrReadOnly) {
+	if err := db.View(t.Context(), insert(1)); !errors.Is(err, sqldb.ErrReadOnly) {
 		t.Errorf("View: %v", err)
 	}
 	if _, err := db.Read().Exec("INSERT INTO t (n) VALUES (1)"); err == nil {
@@ -240,7 +242,7 @@ func TestCheckpointDoesNotWaitForASlowReader(t *testing.T) {
 		if err := db.Write(t.Context(), insert(1)); err != nil {
 			return err
 		}
-		if err := db.Checkpoint(t.Context()); !errors.Is(err, ErrLocked) {
+		if err := db.Checkpoint(t.Context()); !errors.Is(err, sqldb.ErrLocked) {
 			t.Errorf("beside a reader: %v", err)
 		}
 		return nil

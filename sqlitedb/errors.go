@@ -7,18 +7,8 @@ import (
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
-)
 
-// What can be wrong with a database; every error that has to do with one of
-// these wraps it. Each text ends in what a person can do.
-var (
-	ErrFull     = errors.New("the disk is full; make room on its file system, what was written before is intact")
-	ErrReadOnly = errors.New("it cannot be written; check the owner and mode of the file and its folder, and that the file system is not mounted read-only")
-	ErrLocked   = errors.New("another process holds it; end that process, or try again")
-	ErrDamaged  = errors.New("the file is damaged or no SQLite database; move it aside together with its -wal file, keep it for inspection, and restore a backup or start afresh")
-	ErrForeign  = errors.New("the database belongs to another program; check the path")
-	ErrNewer    = errors.New("its schema is too new for this version; install the newer version again")
-	ErrOlder    = errors.New("its schema has not been brought up to this version; start the service once")
+	"posd/sqldb"
 )
 
 var errOpenedReadOnly = errors.New("the database was opened for reading only")
@@ -32,7 +22,18 @@ func explain(op, path string, err error) error {
 	if kind == nil || errors.Is(err, kind) {
 		return err
 	}
-	return fmt.Errorf("%s %s: %w (%w)", op, path, kind, err)
+	return fmt.Errorf("%s %s: %w%s (%w)", op, path, kind, advice(kind), err)
+}
+
+// advice is what a person can do about a file.
+func advice(kind error) string {
+	switch kind {
+	case sqldb.ErrReadOnly:
+		return "; check the owner and mode of the file and its folder, and that the file system is not mounted read-only"
+	case sqldb.ErrDamaged:
+		return ", or no SQLite database; move it aside together with its -wal file, keep it for inspection, and restore a backup or start afresh"
+	}
+	return ""
 }
 
 func classify(err error) error {
@@ -42,13 +43,13 @@ func classify(err error) error {
 	}
 	switch e.Code {
 	case sqlite3.ErrFull:
-		return ErrFull
+		return sqldb.ErrFull
 	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen, sqlite3.ErrAuth:
-		return ErrReadOnly
+		return sqldb.ErrReadOnly
 	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrProtocol:
-		return ErrLocked
+		return sqldb.ErrLocked
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		return ErrDamaged
+		return sqldb.ErrDamaged
 	case sqlite3.ErrIoErr:
 		return classifyIO(e)
 	}
@@ -59,12 +60,12 @@ func classify(err error) error {
 func classifyIO(e sqlite3.Error) error {
 	switch e.SystemErrno {
 	case syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG:
-		return ErrFull
+		return sqldb.ErrFull
 	case syscall.EROFS, syscall.EACCES, syscall.EPERM:
-		return ErrReadOnly
+		return sqldb.ErrReadOnly
 	}
 	if e.ExtendedCode == sqlite3.ErrIoErrShortRead {
-		return ErrDamaged
+		return sqldb.ErrDamaged
 	}
 	return nil
 }
@@ -72,9 +73,9 @@ func classifyIO(e sqlite3.Error) error {
 func classifyFile(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return ErrFull
+		return sqldb.ErrFull
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return ErrReadOnly
+		return sqldb.ErrReadOnly
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"posd/sqldb"
 )
 
 // inChild runs the calling test again in a process of its own, with the path of
@@ -82,11 +84,11 @@ func TestFolderThatCannotBeWritten(t *testing.T) {
 	}
 	for _, file := range []string{path, filepath.Join(filepath.Dir(path), "new.db")} {
 		_, err := Open(t.Context(), file, oneTable, Options{ApplicationID: testID, Sole: true})
-		if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), file) {
+		if !errors.Is(err, sqldb.ErrReadOnly) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 		_, err = Open(t.Context(), file, oneTable, Options{ApplicationID: testID})
-		if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), file) {
+		if !errors.Is(err, sqldb.ErrReadOnly) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -113,7 +115,7 @@ func TestDiskFull(t *testing.T) {
 	} {
 		setLimit(t, 8192, limit.Max)
 		for range 3 {
-			if err := write(2); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), path) {
+			if err := write(2); !errors.Is(err, sqldb.ErrFull) || !strings.Contains(err.Error(), path) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -151,10 +153,10 @@ func TestRefusedFiles(t *testing.T) {
 		path string
 		want error
 	}{
-		"another program's": {foreign, ErrForeign},
-		"text":              {text, ErrDamaged},
-		"torn":              {torn, ErrDamaged},
-		"folder":            {dir, ErrReadOnly},
+		"another program's": {foreign, sqldb.ErrForeign},
+		"text":              {text, sqldb.ErrDamaged},
+		"torn":              {torn, sqldb.ErrDamaged},
+		"folder":            {dir, sqldb.ErrReadOnly},
 	} {
 		before, _ := os.ReadFile(test.path)
 		_, err := Open(t.Context(), test.path, oneTable, Options{ApplicationID: testID})
@@ -178,7 +180,7 @@ func TestSole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), path, oneTable, opt); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), path) {
+	if _, err := Open(t.Context(), path, oneTable, opt); !errors.Is(err, sqldb.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("second: %v", err)
 	}
 	first.Close()

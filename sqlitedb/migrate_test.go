@@ -8,7 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
+
+	"posd/sqldb"
 )
 
 func TestMigrationsAreAppliedOnceAndInOrder(t *testing.T) {
@@ -52,7 +53,7 @@ func TestNewerSchemas(t *testing.T) {
 		want   error
 	}{
 		"additive is served":        {"CREATE TABLE u (n INTEGER);", nil},
-		"what breaks us is refused": {"-- min_reader: 2\nDROP TABLE t;", ErrNewer},
+		"what breaks us is refused": {"-- min_reader: 2\nDROP TABLE t;", sqldb.ErrNewer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.db")
@@ -106,23 +107,6 @@ func TestTwoProgramsMigrateAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestMistakesInMigrations(t *testing.T) {
-	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
-	for name, fsys := range map[string]fs.FS{
-		"none":             fstest.MapFS{},
-		"gap":              fstest.MapFS{"0001_a.sql": file(""), "0003_c.sql": file("")},
-		"twice":            fstest.MapFS{"0001_a.sql": file(""), "0001_b.sql": file("")},
-		"no number":        fstest.MapFS{"first.sql": file("")},
-		"short number":     fstest.MapFS{"1_a.sql": file("")},
-		"reader too new":   fstest.MapFS{"0001_a.sql": file("-- min_reader: 2\n")},
-		"reader no number": fstest.MapFS{"0001_a.sql": file("-- min_reader: one\n")},
-	} {
-		if _, err := readMigrations(fsys); err == nil {
-			t.Errorf("%s: taken", name)
-		}
-	}
-}
-
 func TestOpenReadOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	opt := Options{ApplicationID: testID}
@@ -145,7 +129,7 @@ func TestOpenReadOnly(t *testing.T) {
 		t.Error("a database opened for reading was written")
 	}
 	two := steps("CREATE TABLE t (n INTEGER PRIMARY KEY, v BLOB) STRICT;", "CREATE TABLE u (n INTEGER);")
-	if _, err := OpenReadOnly(t.Context(), path, two, opt); !errors.Is(err, ErrOlder) {
+	if _, err := OpenReadOnly(t.Context(), path, two, opt); !errors.Is(err, sqldb.ErrOlder) {
 		t.Errorf("older schema: %v", err)
 	}
 }

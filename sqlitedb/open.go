@@ -14,6 +14,8 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
+
+	"posd/sqldb"
 )
 
 // Open opens the database at path for reading and writing, makes it if it is
@@ -27,9 +29,9 @@ import (
 //	-- min_reader: N
 //
 // that a program must know at least migration N: then it is refused with
-// ErrNewer.
+// sqldb.ErrNewer.
 func Open(ctx context.Context, path string, migrations fs.FS, opt Options) (*DB, error) {
-	steps, err := readMigrations(migrations)
+	steps, err := sqldb.ReadMigrations(migrations)
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +44,9 @@ func Open(ctx context.Context, path string, migrations fs.FS, opt Options) (*DB,
 
 // OpenReadOnly opens an existing database for a look at it, beside the service
 // that writes it. It changes nothing: a schema older than migrations is refused
-// with ErrOlder, and Write fails.
+// with sqldb.ErrOlder, and Write fails.
 func OpenReadOnly(ctx context.Context, path string, migrations fs.FS, opt Options) (*DB, error) {
-	steps, err := readMigrations(migrations)
+	steps, err := sqldb.ReadMigrations(migrations)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func OpenReadOnly(ctx context.Context, path string, migrations fs.FS, opt Option
 	return db, nil
 }
 
-func open(ctx context.Context, path string, steps []migration, opt Options) (*DB, error) {
+func open(ctx context.Context, path string, steps []sqldb.Migration, opt Options) (*DB, error) {
 	lock, err := acquire(path, opt.Sole)
 	if err != nil {
 		return nil, err
@@ -94,10 +96,12 @@ func newDB(path string, opt Options) *DB {
 	if readers == 0 {
 		readers = 4
 	}
-	return &DB{path: path, reader: connect(path, "_txlock=deferred&_query_only=1", readers)}
+	db := &DB{path: path, reader: connect(path, "_txlock=deferred&_query_only=1", readers)}
+	db.batch = sqldb.NewBatcher(writer{db})
+	return db
 }
 
-func (db *DB) prepare(ctx context.Context, steps []migration, applicationID int32) error {
+func (db *DB) prepare(ctx context.Context, steps []sqldb.Migration, applicationID int32) error {
 	if applicationID == 0 {
 		return errors.New("Options.ApplicationID must be given")
 	}
@@ -131,7 +135,7 @@ func patiently(ctx context.Context, do func() error) error {
 	const pause, patience = 20 * time.Millisecond, 5 * time.Second
 	for waited := time.Duration(0); ; waited += pause {
 		err := do()
-		if waited >= patience || !errors.Is(classify(err), ErrLocked) {
+		if waited >= patience || !errors.Is(classify(err), sqldb.ErrLocked) {
 			return err
 		}
 		select {
@@ -157,7 +161,7 @@ func checkOwner(ctx context.Context, q *sql.DB, want int32, claim bool) error {
 		return nil
 	}
 	if have != 0 || objects != 0 || !claim {
-		return fmt.Errorf("%w (application id %#x, not %#x)", ErrForeign, uint32(have), uint32(want))
+		return fmt.Errorf("%w (application id %#x, not %#x)", sqldb.ErrForeign, uint32(have), uint32(want))
 	}
 	_, err := q.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d", want))
 	return err
@@ -176,7 +180,7 @@ func acquire(path string, sole bool) (*os.File, error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
+		return nil, fmt.Errorf("%s: %w", path, sqldb.ErrLocked)
 	}
 	return f, nil
 }
@@ -259,5 +263,35 @@ func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driv
 // and does not trust a file that somebody else has changed.
 func harden(c *sqlite3.SQLiteConn) error {
 	_, err := c.Exec("PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", nil)
+	return err
+}
+
+// migrate applies what is missing.
+func (db *DB) migrate(ctx context.Context, steps []sqldb.Migration) error {
+	err := db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(sqldb.SchemaTable + " STRICT")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return sqldb.Migrate(ctx, db.Write, steps)
+}
+
+// checkCurrent refuses what those who may not migrate cannot read.
+func checkCurrent(ctx context.Context, q *sql.DB, steps []sqldb.Migration) error {
+	tx, err := q.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var tables, version int
+	err = tx.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name = 'schema'").Scan(&tables)
+	if err == nil && tables > 0 {
+		version, err = sqldb.CheckSchema(tx, steps)
+	}
+	if err == nil {
+		err = sqldb.CheckCurrent(version, steps)
+	}
 	return err
 }

@@ -118,7 +118,7 @@ func TestLeavesStandAlone(t *testing.T) {
 }
 
 func TestCgoOnlyWhereItMustBe(t *testing.T) {
-	const sqlite, usb = "github.com/mattn/go-sqlite3", "github.com/karalabe/usb"
+	const sqlite, usb, pgx = "github.com/mattn/go-sqlite3", "github.com/karalabe/usb", "github.com/jackc/pgx/v5"
 	pkgs := list(t)
 	for path, p := range pkgs {
 		if !ours(path) {
@@ -133,6 +133,12 @@ func TestCgoOnlyWhereItMustBe(t *testing.T) {
 		if slices.Contains(p.Deps, sqlite) && !slices.Contains(p.Deps, "posd/sqlitedb") && path != "posd/sqlitedb" {
 			t.Errorf("%s reaches SQLite past posd/sqlitedb: pragmas, migrations and the one writer are made once, there", path)
 		}
+		if slices.Contains(p.Deps, pgx) && !slices.Contains(p.Deps, "posd/postgresdb") && !strings.HasPrefix(path, "posd/postgresdb") {
+			t.Errorf("%s reaches PostgreSQL past posd/postgresdb: durability, turns and time-outs are made once, there", path)
+		}
+	}
+	if slices.Contains(pkgs["posd/cmd/posd"].Deps, pgx) {
+		t.Error("posd/cmd/posd depends on PostgreSQL: a lane has a file of its own")
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"posd/central/server/store"
 	"posd/enctid"
 	"posd/enroll"
-	"posd/sqlitedb"
+	"posd/sqldb"
 )
 
 func TestServerServesWhatIsDocumented(t *testing.T) {
@@ -105,7 +105,7 @@ func (h *harness) outage() {
 	h.t.Helper()
 	lane, token := h.enrol(lane2), h.token(enroll.Name{Tenant: "acme", Shop: "12", Role: enroll.Lane, Lane: "3"})
 	known := lane.resolve(visa, 1)
-	for _, err := range []error{sqlitedb.ErrFull, sqlitedb.ErrReadOnly, errBoom} {
+	for _, err := range []error{sqldb.ErrFull, sqldb.ErrReadOnly, errBoom} {
 		h.st.fail(fmt.Errorf("write /secret/path: %w", err))
 		if got := lane.resolve(visa, 1); got != known {
 			h.t.Errorf("a known card: %+v, want %+v", got, known)
@@ -249,7 +249,7 @@ func TestManifest(t *testing.T) {
 	if _, next := fetch(); next.Version != 2 || !next.IssuedAt.Equal(h.clock().UTC()) {
 		t.Errorf("after a day: version %d of %v", next.Version, next.IssuedAt)
 	}
-	h.st.fail(sqlitedb.ErrFull)
+	h.st.fail(sqldb.ErrFull)
 	h.pass(24 * time.Hour)
 	if err := h.s.issue(t.Context()); err == nil {
 		t.Error("a manifest was issued on a full disk")
@@ -280,5 +280,5 @@ func TestStartOnAFullDisk(t *testing.T) {
 type entriesOnly struct{ store.Store }
 
 func (f entriesOnly) IssueManifest(context.Context, func(uint64) (central.Manifest, central.Signed, error)) (central.Signed, error) {
-	return central.Signed{}, fmt.Errorf("write: %w", sqlitedb.ErrFull)
+	return central.Signed{}, fmt.Errorf("write: %w", sqldb.ErrFull)
 }

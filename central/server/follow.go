@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"posd/central"
-	"posd/sqlitedb"
+	"posd/sqldb"
 )
 
 const (
@@ -234,7 +234,7 @@ func (s *Server) Status() Status {
 
 // plain is what anybody may read of an error of the store: no paths.
 func plain(err error) string {
-	for _, known := range []error{sqlitedb.ErrFull, sqlitedb.ErrReadOnly, sqlitedb.ErrLocked, sqlitedb.ErrDamaged} {
+	for _, known := range []error{sqldb.ErrFull, sqldb.ErrReadOnly, sqldb.ErrLocked, sqldb.ErrDamaged} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

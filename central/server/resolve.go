@@ -14,7 +14,7 @@ import (
 	"posd/enctid"
 	"posd/enroll"
 	"posd/identity"
-	"posd/sqlitedb"
+	"posd/sqldb"
 )
 
 // peer is who asks, by the certificate that the listener's TLS configuration has
@@ -142,9 +142,9 @@ func (s *Server) notFound(r *http.Request, name enroll.Name, err error) (central
 // storeDetail is what a lane is told of a failure of the store.
 func storeDetail(err error) string {
 	switch {
-	case errors.Is(err, sqlitedb.ErrFull):
+	case errors.Is(err, sqldb.ErrFull):
 		return "central's disk is full"
-	case errors.Is(err, sqlitedb.ErrReadOnly):
+	case errors.Is(err, sqldb.ErrReadOnly):
 		return "central's database cannot be written"
 	}
 	return "central's database does not answer"

@@ -7,14 +7,14 @@ import (
 
 	"posd/posmain"
 	"posd/posmain/server"
-	"posd/sqlitedb"
+	"posd/sqldb"
 )
 
 // full is a log on a disk without room.
 type full struct{ server.Store }
 
 func (full) Log(context.Context, server.Delivery) (posmain.Receipt, error) {
-	return posmain.Receipt{}, fmt.Errorf("write log.db: %w", sqlitedb.ErrFull)
+	return posmain.Receipt{}, fmt.Errorf("write log.db: %w", sqldb.ErrFull)
 }
 
 // broken is a log that cannot even be read.

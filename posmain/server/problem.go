@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"posd/posmain"
-	"posd/sqlitedb"
+	"posd/sqldb"
 )
 
 // problems gives the status and title of each type of problem.
@@ -50,7 +50,7 @@ func storeProblem(err error, log *slog.Logger) *posmain.Problem {
 		return problem(posmain.ProblemBasketConflict, ErrBasketConflict.Error())
 	case errors.Is(err, context.Canceled): // the lane has gone
 		return later(problem(posmain.ProblemUnavailable, "the request was given up"))
-	case errors.Is(err, sqlitedb.ErrFull):
+	case errors.Is(err, sqldb.ErrFull):
 		log.Error("log basket", "err", err)
 		return later(problem(posmain.ProblemFull, "the disk of the POS main computer is full; what was logged before is intact"))
 	}

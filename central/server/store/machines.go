@@ -63,6 +63,7 @@ func checkFree(tx *sql.Tx, machine int64, now time.Time) error {
 func (s *SQL) Enroll(ctx context.Context, hash [32]byte, role enroll.Role, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
 	var refused error // committed together with its alarm
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		refused = nil
 		t, err := readToken(tx, hash)
 		if err != nil {
 			return err
@@ -130,6 +131,7 @@ func readToken(tx *sql.Tx, hash [32]byte) (t token, err error) {
 func (s *SQL) Renew(ctx context.Context, presented []byte, spki [32]byte, now time.Time, issue Issuer) (c Certificate, err error) {
 	var refused error
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		refused = nil
 		p, err := readPresented(tx, presented)
 		if err != nil {
 			return err
@@ -327,7 +329,8 @@ func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
 		return 0, err
 	}
 	var id int64
-	err = tx.QueryRow(`INSERT INTO machines (tenant, shop, role, lane, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
+	err = tx.QueryRow(`INSERT INTO machines (id, tenant, shop, role, lane, created_at)
+		VALUES ((SELECT coalesce(max(id), 0) + 1 FROM machines), $1, $2, $3, $4, $5) RETURNING id`,
 		tenant, n.Shop, n.Role, n.Lane, now.UnixMilli()).Scan(&id)
 	return id, err
 }
@@ -335,9 +338,10 @@ func addMachine(tx *sql.Tx, n enroll.Name, now time.Time) (int64, error) {
 // alarm raises an alarm. The same one again within an hour is not kept: whoever
 // causes it could fill the disk.
 func alarm(tx *sql.Tx, now time.Time, kind string, machine int64, detail string) error {
-	_, err := tx.Exec(`INSERT INTO alarms (at, type, machine, detail) SELECT $1, $2, $3, $4
-		WHERE NOT EXISTS (SELECT 1 FROM alarms WHERE type = $2 AND machine = $3 AND at > $1 - $5 AND at <= $1)`,
-		now.UnixMilli(), kind, machine, detail, time.Hour.Milliseconds())
+	_, err := tx.Exec(`INSERT INTO alarms (id, at, type, machine, detail)
+		SELECT (SELECT coalesce(max(id), 0) + 1 FROM alarms), CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT)
+		WHERE NOT EXISTS (SELECT 1 FROM alarms WHERE type = $2 AND machine = $3 AND at > $5 AND at <= $1)`,
+		now.UnixMilli(), kind, machine, detail, now.Add(-time.Hour).UnixMilli())
 	return err
 }
 

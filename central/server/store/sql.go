@@ -12,9 +12,12 @@ import (
 	"posd/identity"
 )
 
-// database is what the statements run on: sqlitedb.DB, or one that does the same.
+// database is what the statements run on: sqlitedb.DB or postgresdb.DB. Writers
+// take turns, also those of other processes: what one has read in its
+// transaction stays so until it has committed.
 type database interface {
 	// Write runs fn in a transaction of its own; what it returned nil for is durable.
+	// It may call fn again, which then has to begin anew.
 	Write(ctx context.Context, fn func(*sql.Tx) error) error
 	// Batch is Write for many at once, which share a commit.
 	Batch(ctx context.Context, fn func(*sql.Tx) error) error

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"posd/identity"
+	"posd/sqldb"
 	"posd/sqlitedb"
 )
 
@@ -56,7 +57,7 @@ func TestOnlyOneService(t *testing.T) {
 	s, err := Open(t.Context(), path, true)
 	must(t, err)
 	defer s.Close()
-	if _, err := Open(t.Context(), path, true); !errors.Is(err, sqlitedb.ErrLocked) {
+	if _, err := Open(t.Context(), path, true); !errors.Is(err, sqldb.ErrLocked) {
 		t.Errorf("a second service: %v", err)
 	}
 	initialised(t, path) // a command beside it
@@ -81,10 +82,10 @@ func TestReadOnly(t *testing.T) {
 
 func TestAnotherProgramsDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "other.db")
-	db, err := sqlitedb.Open(t.Context(), path, schema(), sqlitedb.Options{ApplicationID: 1})
+	db, err := sqlitedb.Open(t.Context(), path, schema("sqlite"), sqlitedb.Options{ApplicationID: 1})
 	must(t, err)
 	must(t, db.Close())
-	if _, err := Open(t.Context(), path, true); !errors.Is(err, sqlitedb.ErrForeign) {
+	if _, err := Open(t.Context(), path, true); !errors.Is(err, sqldb.ErrForeign) {
 		t.Errorf("got %v", err)
 	}
 }

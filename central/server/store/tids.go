@@ -16,6 +16,7 @@ const entryColumns = `tenant, fingerprint, hhid, opted_out, change`
 // share a commit.
 func (s *SQL) Add(ctx context.Context, t TID) (e Entry, created bool, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
+		created = false
 		e, err = find(tx, t.Tenant, t.Fingerprint)
 		if !errors.Is(err, ErrNoTID) {
 			return err

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"posd/identity"
+	"posd/postgresdb"
+	"posd/sqlitedb"
+)
+
+// Both folders hold the same migrations under the same names.
+//
+//go:embed sqlite/*.sql postgres/*.sql
+var schemas embed.FS
+
+const (
+	applicationID = 0x48486364 // marks central's SQLite files: "HHcd"
+	program       = "centrald" // marks its databases on a server
+)
+
+// Open opens central's database: the SQLite file at a path, which is made if it is
+// not there, or the database at a URL, postgres://..., which must exist.
+// The service itself opens a file with sole: another service on it is then refused,
+// while commands may still read and write it. On a server any number of services
+// may work.
+func Open(ctx context.Context, name string, sole bool) (*SQL, error) {
+	if postgresdb.IsURL(name) {
+		db, err := postgresdb.Open(ctx, name, schema("postgres"), postgresdb.Options{Program: program})
+		if err != nil {
+			return nil, err
+		}
+		return &SQL{db, identity.NewHHID}, nil
+	}
+	db, err := sqlitedb.Open(ctx, name, schema("sqlite"), sqlitedb.Options{ApplicationID: applicationID, Sole: sole})
+	if err != nil {
+		return nil, err
+	}
+	return &SQL{db, identity.NewHHID}, nil
+}
+
+// OpenReadOnly opens an existing database for a look.
+func OpenReadOnly(ctx context.Context, name string) (*SQL, error) {
+	if postgresdb.IsURL(name) {
+		db, err := postgresdb.OpenReadOnly(ctx, name, schema("postgres"), postgresdb.Options{Program: program})
+		if err != nil {
+			return nil, err
+		}
+		return &SQL{db, identity.NewHHID}, nil
+	}
+	db, err := sqlitedb.OpenReadOnly(ctx, name, schema("sqlite"), sqlitedb.Options{ApplicationID: applicationID})
+	if err != nil {
+		return nil, err
+	}
+	return &SQL{db, identity.NewHHID}, nil
+}
+
+func schema(dialect string) fs.FS {
+	sub, err := fs.Sub(schemas, dialect)
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return sub
+}

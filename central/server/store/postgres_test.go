@@ -1,0 +1,34 @@
+package store
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+	"testing"
+
+	"posd/postgresdb/postgrestest"
+)
+
+var postgres postgrestest.Cluster
+
+func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
+
+func TestPostgreSQL(t *testing.T) {
+	t.Parallel()
+	conform(t, func(t *testing.T) func() Store {
+		t.Parallel()
+		url := postgres.Database(t)
+		return func() Store { return opened(t, url) }
+	})
+}
+
+func TestBothDialectsHaveTheSameMigrations(t *testing.T) {
+	names := func(dialect string) []string {
+		all, err := fs.Glob(schema(dialect), "*.sql")
+		must(t, err)
+		return all
+	}
+	if a, b := names("sqlite"), names("postgres"); !slices.Equal(a, b) {
+		t.Errorf("SQLite has %v, PostgreSQL has %v", a, b)
+	}
+}
