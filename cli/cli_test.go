@@ -201,6 +201,25 @@ func TestReadSecretOnATerminal(t *testing.T) {
 	}
 }
 
+func TestConfirm(t *testing.T) {
+	master, slave := terminal(t)
+	for typed, want := range map[string]error{"yes": nil, "y": cli.ErrNotConfirmed, "": cli.ErrNotConfirmed} {
+		got := make(chan error, 1)
+		go func() { got <- cli.Env{Stdin: slave, Stderr: slave}.Confirm(t.Context(), "Destroy it?") }()
+		readUntil(t, master, "Destroy it? Type yes: ")
+		if _, err := master.WriteString(typed + "\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; !errors.Is(err, want) {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
+	err := cli.Env{Stdin: strings.NewReader("yes\n"), Stderr: io.Discard}.Confirm(t.Context(), "Destroy it?")
+	if _, usage := errors.AsType[*cli.UsageError](err); !usage || !strings.Contains(err.Error(), "--yes") {
+		t.Errorf("without a terminal: %v", err)
+	}
+}
+
 func TestReadSecretEndsWithItsContext(t *testing.T) {
 	master, slave := terminal(t)
 	ctx, cancel := context.WithCancel(t.Context())
