@@ -129,7 +129,7 @@ func (h *harness) outage() {
 // retiredKey puts a key beside the others that was destroyed.
 func (h *harness) retiredKey() {
 	h.t.Helper()
-	must(h.t, h.s.opener.SetKeys(append(h.s.keys.hpke, opener.PrivateKey{ID: 9, State: opener.Destroyed})))
+	must(h.t, h.s.opener.SetKeys(append(h.s.Keys().hpke, opener.PrivateKey{ID: 9, State: opener.Destroyed})))
 	lane := &machine{h: h, name: lane2, cert: h.enrol(enroll.Name{Tenant: "acme", Shop: "12", Role: enroll.Lane, Lane: "9"}).cert}
 	req := lane.seal(visa, 1)
 	copy(req.EncTID[1:5], []byte{0, 0, 0, 9})
@@ -231,7 +231,7 @@ func TestManifest(t *testing.T) {
 		t.Helper()
 		var signed central.Signed
 		must(t, json.Unmarshal(h.want(200, "", lane, "POST", central.ManifestPath, central.ManifestRequest{}).Body.Bytes(), &signed))
-		m, err := signed.Verify(h.s.keys.manifestKey, h.clock(), 1)
+		m, err := signed.Verify(h.s.Keys().manifestKey, h.clock(), 1)
 		must(t, err)
 		return signed, m
 	}

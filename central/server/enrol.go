@@ -47,7 +47,7 @@ func (s *Server) enrolled(r *http.Request) (*enroll.EnrollResponse, *central.Pro
 	}
 	s.log.Info("enrolled", "name", nameOf(cert.DER))
 	return &enroll.EnrollResponse{
-		Certificate: cert.DER, CA: s.keys.ca.Certificate().Raw, ManifestKey: s.keys.manifestKey,
+		Certificate: cert.DER, CA: s.Keys().ca.Certificate().Raw, ManifestKey: s.Keys().manifestKey,
 		LookupURL: s.lookupURL, OperationsURL: s.operationsURL,
 	}, nil
 }
@@ -96,7 +96,7 @@ func (s *Server) renewing(r *http.Request) (enroll.Name, *x509.Certificate, *cen
 		return enroll.Name{}, nil, problem(enroll.ProblemForbidden, http.StatusForbidden, "forbidden", "no certificate was shown")
 	}
 	name, err := enroll.VerifyPeer(*r.TLS, enroll.Verify{
-		CA: s.keys.ca.Certificate(), Want: machines, Use: x509.ExtKeyUsageClientAuth, Now: s.now(), Grace: enroll.RenewGrace,
+		CA: s.Keys().ca.Certificate(), Want: machines, Use: x509.ExtKeyUsageClientAuth, Now: s.now(), Grace: enroll.RenewGrace,
 	})
 	switch {
 	case errors.Is(err, enroll.ErrExpired):
@@ -122,7 +122,7 @@ func (s *Server) issuer(csr []byte, spki [32]byte) store.Issuer {
 		now := s.now().Truncate(time.Second)
 		serial := enroll.NewSerial()
 		leaf := enroll.Leaf{Name: name, NotBefore: now.Add(-enroll.Backdate), NotAfter: now.Add(enroll.Lifetime), Serial: serial}
-		der, err := s.keys.ca.Issue(csr, leaf)
+		der, err := s.Keys().ca.Issue(csr, leaf)
 		return store.Certificate{Serial: serial.Bytes(), SPKI: spki, DER: der, NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}, err
 	}
 }

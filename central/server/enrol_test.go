@@ -136,12 +136,12 @@ func TestForeignCertificates(t *testing.T) {
 	_, csr := newCSR(t)
 	h.want(403, enroll.ProblemForbidden, stranger, "POST", enroll.RenewPath, enroll.RenewRequest{CSR: csr})
 	// One of this CA that is not in the database, as after a restored backup.
-	der, err := h.s.keys.ca.Issue(csr, enroll.Leaf{Name: lane1, NotBefore: h.clock(), NotAfter: h.clock().Add(time.Hour)})
+	der, err := h.s.Keys().ca.Issue(csr, enroll.Leaf{Name: lane1, NotBefore: h.clock(), NotAfter: h.clock().Add(time.Hour)})
 	must(t, err)
 	lost := &machine{h: h, name: lane1, cert: parse(t, der)}
 	h.want(403, enroll.ProblemForbidden, lost, "POST", enroll.RenewPath, enroll.RenewRequest{CSR: csr})
 	// One for another retailer.
-	der, err = h.s.keys.ca.Issue(csr, enroll.Leaf{Name: enroll.Name{Tenant: "other", Shop: "1", Role: enroll.Lane, Lane: "1"}, NotBefore: h.clock(), NotAfter: h.clock().Add(time.Hour)})
+	der, err = h.s.Keys().ca.Issue(csr, enroll.Leaf{Name: enroll.Name{Tenant: "other", Shop: "1", Role: enroll.Lane, Lane: "1"}, NotBefore: h.clock(), NotAfter: h.clock().Add(time.Hour)})
 	must(t, err)
 	other := &machine{h: h, name: enroll.Name{Tenant: "other", Shop: "1", Role: enroll.Lane, Lane: "1"}, cert: parse(t, der)}
 	h.want(403, central.ProblemForbidden, other, "POST", central.ResolvePath, other.seal(visa, 1))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"posd/central"
+	"posd/central/server/vault"
 	"posd/sqldb"
 )
 
@@ -58,6 +59,7 @@ func (s *Server) follow(ctx context.Context) {
 		case <-tick.C:
 		case <-s.nudged:
 		}
+		s.followKeys(ctx)
 		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx)))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
 			probed = now
@@ -96,6 +98,42 @@ func (s *Server) keepIndex(ctx context.Context) {
 	}
 }
 
+// followKeys takes over what has changed of the keys, and gives lanes a manifest of
+// them at once. No lookup waits for that.
+func (s *Server) followKeys(ctx context.Context) {
+	err := s.takeKeys(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && s.keying == nil {
+		s.log.Error("the keys are those of before", "error", err)
+	}
+	s.keying = err
+}
+
+func (s *Server) takeKeys(ctx context.Context) error {
+	old := s.Keys()
+	change, err := s.store.KeyChange(ctx)
+	if err != nil || change == old.change {
+		return err
+	}
+	fresh, err := old.again(ctx, s.store)
+	if err != nil {
+		return err
+	}
+	if err := s.opener.SetKeys(fresh.hpke); err != nil {
+		return err
+	}
+	s.keys.Store(fresh)
+	if err := s.issue(ctx); err != nil {
+		return err
+	}
+	s.log.Info("keys and manifest are those of now", "change", fresh.change)
+	return nil
+}
+
 func (s *Server) followRevocations(ctx context.Context) error {
 	const page = 1000
 	for {
@@ -116,14 +154,14 @@ func (s *Server) followRevocations(ctx context.Context) error {
 // issue renews the manifest when it is a day old, and central's own certificate
 // when a third of its life is left.
 func (s *Server) issue(ctx context.Context) error {
-	signed, err := currentManifest(ctx, s.store, s.keys, s.now())
+	signed, err := currentManifest(ctx, s.store, s.Keys(), s.now())
 	if err == nil {
 		s.signed.Store(&signed)
 	} else if s.signed.Load() == nil {
 		err = s.oldManifest(ctx, err)
 	}
 	if leaf := s.identity.Current().Certificate.Leaf; s.now().After(leaf.NotAfter.Add(-leaf.NotAfter.Sub(leaf.NotBefore) / 3)) {
-		fresh, certErr := s.keys.certificate(s.now())
+		fresh, certErr := s.Keys().certificate(s.now())
 		if err = errors.Join(err, certErr); certErr == nil {
 			s.identity.current.Store(fresh)
 		}
@@ -141,7 +179,7 @@ func (s *Server) oldManifest(ctx context.Context, cause error) error {
 	if err != nil || !ok {
 		return cause
 	}
-	if _, err := signed.Verify(s.keys.manifestKey, s.now(), 0); err != nil {
+	if _, err := signed.Verify(s.Keys().manifestKey, s.now(), 0); err != nil {
 		return cause
 	}
 	s.signed.Store(&signed)
@@ -217,6 +255,9 @@ func (s *Server) Status() Status {
 	if s.writing != nil {
 		st.Reasons = append(st.Reasons, "no household can be made, no machine enrolled: "+plain(s.writing))
 	}
+	if s.keying != nil {
+		st.Reasons = append(st.Reasons, keyReason(s.keying))
+	}
 	if s.issuing != nil {
 		st.Reasons = append(st.Reasons, "the key manifest cannot be renewed: "+plain(s.issuing))
 	}
@@ -230,6 +271,13 @@ func (s *Server) Status() Status {
 		st.State = Degraded
 	}
 	return st
+}
+
+func keyReason(err error) string {
+	if errors.Is(err, vault.ErrWrongKey) {
+		return "new keys cannot be read: they are wrapped under another key-encryption key: start this centrald again with that"
+	}
+	return "changes of the keys cannot be followed: " + plain(err)
 }
 
 // plain is what anybody may read of an error of the store: no paths.

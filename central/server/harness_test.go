@@ -255,13 +255,27 @@ func (m *machine) seal(number string, swipe uint32) central.Request {
 	return m.sealTID(secret, swipe)
 }
 
+// epochFor makes an epoch of a key, whatever lanes would seal with.
+func (h *harness) epochFor(m *machine, key uint32) *enctid.Epoch {
+	h.t.Helper()
+	for _, k := range h.s.Keys().manifestKeys(h.clock()) {
+		if k.ID == key {
+			e, err := enctid.NewEpoch(enctid.PublicKey{ID: enctid.KeyID(key), Key: k.PublicKey}, enctid.Binding{Tenant: m.name.Tenant, Lane: m.name.LaneName()})
+			must(h.t, err)
+			return e
+		}
+	}
+	h.t.Fatalf("there is no key %d", key)
+	return nil
+}
+
 // sealTID is seal for a TID of any kind, which it wipes.
 func (m *machine) sealTID(secret tid.TID, swipe uint32) central.Request {
 	m.h.t.Helper()
 	t := m.h.t
 	defer secret.Wipe()
 	if m.epoch == nil {
-		key, err := m.h.s.keys.manifestSealingKey(m.h.clock())
+		key, err := m.h.s.Keys().manifestSealingKey(m.h.clock())
 		must(t, err)
 		m.epoch, err = enctid.NewEpoch(enctid.PublicKey{ID: enctid.KeyID(key.ID), Key: key.PublicKey}, enctid.Binding{Tenant: m.name.Tenant, Lane: m.name.LaneName()})
 		must(t, err)
@@ -275,7 +289,7 @@ func (m *machine) sealTID(secret tid.TID, swipe uint32) central.Request {
 }
 
 func (k *Keys) manifestSealingKey(now time.Time) (central.ManifestKey, error) {
-	return central.Manifest{Version: 1, Keys: k.public}.SealingKey(now)
+	return central.Manifest{Version: 1, Keys: k.manifestKeys(now)}.SealingKey(now)
 }
 
 func (m *machine) resolve(number string, swipe uint32) central.Answer {

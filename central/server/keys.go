@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -11,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"posd/central"
@@ -22,10 +24,7 @@ import (
 	"posd/enroll"
 )
 
-const (
-	symmetricKeySize = 32
-	stateActive      = "active"
-)
+const symmetricKeySize = 32
 
 // Setup is what a new central is made with.
 type Setup struct {
@@ -77,37 +76,50 @@ func Init(ctx context.Context, st store.Store, kek vault.KEK, s Setup) error {
 
 func newKeys(kek vault.KEK, i store.Installation, tenant string) ([]store.Key, error) {
 	var keys []store.Key
-	add := func(purpose store.Purpose, tenant int64, state string, secret, public []byte) {
-		k := store.Key{Purpose: purpose, Tenant: tenant, Number: 1, State: state, Public: public}
-		k.Wrapped = kek.Wrap(secret, wrapContext(i, k))
-		clear(secret)
-		keys = append(keys, k)
+	add := func(purpose store.Purpose, tenant int64, secret, public []byte) {
+		keys = append(keys, wrap(kek, i, store.Key{Purpose: purpose, Tenant: tenant, Number: 1, Public: public}, secret))
 	}
-	private, err := opener.GenerateKey()
+	seed, public, err := newHPKE()
 	if err != nil {
 		return nil, err
 	}
-	seed, err := private.Seed()
-	if err != nil {
-		return nil, err
-	}
-	add(store.HPKE, 0, string(opener.Sealing), seed, private.Public())
+	add(store.HPKE, 0, seed, public)
 	caDER, caKey, err := enroll.NewCA(fmt.Sprintf("central of %s (%x)", tenant, i.ID[:4]))
 	if err != nil {
 		return nil, err
 	}
-	add(store.CA, 0, stateActive, caKey, caDER)
+	add(store.CA, 0, caKey, caDER)
 	public, signer, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	add(store.Manifest, 0, stateActive, signer.Seed(), public)
+	add(store.Manifest, 0, signer.Seed(), public)
 	for _, purpose := range []store.Purpose{store.Fingerprint, store.SealTID, store.DeIdent} {
-		secret := make([]byte, symmetricKeySize)
-		rand.Read(secret)
-		add(purpose, 1, stateActive, secret, nil)
+		add(purpose, 1, newSecret(), nil)
 	}
 	return keys, nil
+}
+
+func newHPKE() (seed, public []byte, err error) {
+	private, err := opener.GenerateKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	seed, err = private.Seed()
+	return seed, private.Public(), err
+}
+
+func newSecret() []byte {
+	secret := make([]byte, symmetricKeySize)
+	rand.Read(secret)
+	return secret
+}
+
+// wrap gives an active key its secret, which it wipes.
+func wrap(kek vault.KEK, i store.Installation, k store.Key, secret []byte) store.Key {
+	k.State, k.Wrapped = store.Active, kek.Wrap(secret, wrapContext(i, k))
+	clear(secret)
+	return k
 }
 
 // wrapContext binds a wrapped key to its installation, purpose and place.
@@ -118,15 +130,41 @@ func wrapContext(i store.Installation, k store.Key) []byte {
 	return binary.BigEndian.AppendUint32(b, k.Number)
 }
 
-// Keys are central's keys, unwrapped. They print as nothing.
+// Keys are central's keys, unwrapped, as they were in the store at one time. They
+// print as nothing.
 type Keys struct {
 	installation store.Installation
-	ca           *enroll.CA
-	signer       func() ed25519.PrivateKey
-	manifestKey  ed25519.PublicKey
-	hpke         []opener.PrivateKey
-	public       []central.ManifestKey
-	tenants      []directory.Tenant
+	change       uint64 // of the store's keys
+	kek          *held
+	rows         []store.Key
+	secrets      map[keyID][]byte
+
+	ca          *enroll.CA
+	signer      func() ed25519.PrivateKey
+	manifestKey ed25519.PublicKey
+	hpke        []opener.PrivateKey
+	tenants     []directory.Tenant
+}
+
+// keyID names a key.
+type keyID struct {
+	purpose store.Purpose
+	tenant  int64
+	number  uint32
+}
+
+func idOf(k store.Key) keyID { return keyID{k.Purpose, k.Tenant, k.Number} }
+
+// held is the key-encryption key that a process has.
+type held struct {
+	mu  sync.Mutex
+	kek vault.KEK
+}
+
+func (h *held) get() vault.KEK {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.kek
 }
 
 // String tells nothing.
@@ -138,41 +176,53 @@ func (*Keys) GoString() string { return "Keys(redacted)" }
 // OpenKeys unwraps the keys in a database. A kek that is not the one of this
 // installation is an error that says so.
 func OpenKeys(ctx context.Context, st store.Store, kek vault.KEK) (*Keys, error) {
-	k, err := openKeys(ctx, st, kek)
+	k, err := openKeys(ctx, st, &held{kek: kek}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open keys: %w", err)
 	}
 	return k, nil
 }
 
-func openKeys(ctx context.Context, st store.Store, kek vault.KEK) (*Keys, error) {
-	i, err := st.Installation(ctx)
+// again opens the keys as they are now. Those that it has need not be unwrapped:
+// only what is new needs the key-encryption key.
+func (k *Keys) again(ctx context.Context, st store.Store) (*Keys, error) {
+	fresh, err := openKeys(ctx, st, k.kek, k.secrets)
 	if err != nil {
+		return nil, fmt.Errorf("follow keys: %w", err)
+	}
+	for id, secret := range k.secrets {
+		if _, kept := fresh.secrets[id]; !kept && id.purpose == store.HPKE {
+			clear(secret) // nobody else has it: what opens EncTIDs is made of a copy
+		}
+	}
+	return fresh, nil
+}
+
+func openKeys(ctx context.Context, st store.Store, kek *held, known map[keyID][]byte) (k *Keys, err error) {
+	k = &Keys{kek: kek, secrets: map[keyID][]byte{}}
+	if k.change, err = st.KeyChange(ctx); err != nil { // first: what changes from here on is seen later
 		return nil, err
 	}
-	if kek.ID() != i.KEK {
-		what := "it is another installation's, or a new one"
-		if i.Salt != nil {
-			what = "the passphrase is wrong"
-		}
-		return nil, fmt.Errorf("%w: it is key %s, and this database was made with key %s: %s", vault.ErrWrongKey, kek.ID(), i.KEK, what)
+	if k.installation, err = st.Installation(ctx); err != nil {
+		return nil, err
 	}
 	tenants, err := st.Tenants(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := st.Keys(ctx)
-	if err != nil {
+	if k.rows, err = st.Keys(ctx); err != nil {
 		return nil, err
 	}
-	k := &Keys{installation: i}
+	if err := k.unwrap(known); err != nil {
+		return nil, err
+	}
 	byID := map[int64]*directory.Tenant{}
 	for _, t := range tenants {
 		byID[t.ID] = &directory.Tenant{ID: t.ID, Name: t.Name}
 	}
-	for _, row := range rows {
-		if err := k.take(kek, row, byID); err != nil {
-			return nil, fmt.Errorf("%s key %d: %w", row.Purpose, row.Number, err)
+	for i := range k.rows {
+		if err := k.take(&k.rows[i], byID); err != nil {
+			return nil, named(k.rows[i], err)
 		}
 	}
 	for _, t := range tenants {
@@ -181,14 +231,54 @@ func openKeys(ctx context.Context, st store.Store, kek vault.KEK) (*Keys, error)
 	return k, k.complete()
 }
 
-func (k *Keys) take(kek vault.KEK, row store.Key, tenants map[int64]*directory.Tenant) error {
-	if row.Purpose == store.HPKE && row.Wrapped == nil {
-		k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.Destroyed})
+func named(row store.Key, err error) error {
+	return fmt.Errorf("%s key %d: %w", row.Purpose, row.Number, err)
+}
+
+// unwrap gives the secrets of all keys that are not destroyed.
+func (k *Keys) unwrap(known map[keyID][]byte) error {
+	kek := k.kek.get()
+	for _, row := range k.rows {
+		id := idOf(row)
+		if row.Wrapped == nil {
+			continue
+		}
+		if secret, ok := known[id]; ok {
+			k.secrets[id] = secret
+			continue
+		}
+		if err := fits(kek, k.installation); err != nil {
+			return err
+		}
+		secret, err := kek.Unwrap(row.Wrapped, wrapContext(k.installation, row))
+		if err != nil {
+			return named(row, fmt.Errorf("%w: the row was changed or comes from another database", err))
+		}
+		k.secrets[id] = secret
+	}
+	return nil
+}
+
+// fits says what is wrong with a key-encryption key, if it is not the
+// installation's.
+func fits(kek vault.KEK, i store.Installation) error {
+	if kek.ID() == i.KEK {
 		return nil
 	}
-	secret, err := kek.Unwrap(row.Wrapped, wrapContext(k.installation, row))
-	if err != nil {
-		return fmt.Errorf("%w: the row was changed or comes from another database", err)
+	what := "it is another installation's, or the keys were wrapped anew since"
+	if i.Salt != nil {
+		what = "the passphrase is wrong"
+	}
+	return fmt.Errorf("%w: it is key %s, and this database's keys are wrapped under key %s: %s", vault.ErrWrongKey, kek.ID(), i.KEK, what)
+}
+
+func (k *Keys) take(row *store.Key, tenants map[int64]*directory.Tenant) (err error) {
+	secret, ok := k.secrets[idOf(*row)]
+	if !ok {
+		if row.Purpose == store.HPKE {
+			k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.Destroyed})
+		}
+		return nil
 	}
 	tenant := tenants[row.Tenant]
 	if row.Tenant != 0 && tenant == nil {
@@ -196,14 +286,12 @@ func (k *Keys) take(kek vault.KEK, row store.Key, tenants map[int64]*directory.T
 	}
 	switch row.Purpose {
 	case store.HPKE:
-		return k.takeHPKE(row, secret)
+		return k.takeHPKE(row, bytes.Clone(secret))
 	case store.CA:
 		k.ca, err = enroll.LoadCA(row.Public, secret)
-		clear(secret)
 		return err
 	case store.Manifest:
 		private := ed25519.NewKeyFromSeed(secret)
-		clear(secret)
 		k.signer = func() ed25519.PrivateKey { return private }
 		k.manifestKey = private.Public().(ed25519.PublicKey)
 	case store.Fingerprint:
@@ -218,21 +306,50 @@ func (k *Keys) take(kek vault.KEK, row store.Key, tenants map[int64]*directory.T
 	return nil
 }
 
-func (k *Keys) takeHPKE(row store.Key, seed []byte) error {
+func (k *Keys) takeHPKE(row *store.Key, seed []byte) error {
 	private, err := opener.NewKey(seed)
 	if err != nil {
 		return err
 	}
-	k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.State(row.State), Key: private})
-	k.public = append(k.public, central.ManifestKey{
-		ID: row.Number, KEM: central.KEMMLKEM768X25519, PublicKey: private.Public(), State: central.KeyState(row.State),
-		NotBefore: row.CreatedAt.Add(-enroll.Backdate), // as of certificates, for lanes whose clocks are behind a little
-	})
+	row.Public = private.Public() // whatever the row says: lanes seal for it
+	k.hpke = append(k.hpke, opener.PrivateKey{ID: enctid.KeyID(row.Number), State: opener.OpenOnly, Key: private})
 	return nil
 }
 
+// manifestKeys are the keys that a manifest lists at a time.
+func (k *Keys) manifestKeys(now time.Time) (all []central.ManifestKey) {
+	for _, row := range k.rows {
+		if row.Purpose != store.HPKE || row.Wrapped == nil {
+			continue
+		}
+		m := central.ManifestKey{
+			ID: row.Number, KEM: central.KEMMLKEM768X25519, PublicKey: row.Public, State: central.Sealing,
+			NotBefore: sealsFrom(row), SealUntil: row.SealsUntil,
+		}
+		if ended(row, now) {
+			m.State = central.OpenOnly
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// sealsFrom is when lanes begin to seal with a key: as with certificates, lanes
+// whose clocks are behind a little do, too, with one that is good at once.
+func sealsFrom(row store.Key) time.Time {
+	if row.SealsFrom.IsZero() {
+		return row.CreatedAt.Add(-enroll.Backdate)
+	}
+	return row.SealsFrom
+}
+
+// ended reports whether lanes have ceased to seal with a key.
+func ended(row store.Key, now time.Time) bool {
+	return !row.SealsUntil.IsZero() && !now.Before(row.SealsUntil)
+}
+
 func (k *Keys) complete() error {
-	if k.ca == nil || k.signer == nil || len(k.public) == 0 || len(k.tenants) == 0 {
+	if k.ca == nil || k.signer == nil || len(k.manifestKeys(time.Time{})) == 0 || len(k.tenants) == 0 {
 		return errors.New("the database lacks a key: restore a backup")
 	}
 	return nil

@@ -94,7 +94,7 @@ func TestChangedKeyRows(t *testing.T) {
 		"number":  `UPDATE keys SET number = 2 WHERE purpose = 'deident'`,
 		"changed": `UPDATE keys SET wrapped = zeroblob(60) WHERE purpose = 'hpke'`,
 		"missing": `DELETE FROM keys WHERE purpose = 'ca'`,
-		"unknown": `INSERT INTO keys SELECT 'novel', tenant, number, state, wrapped, public, created_at FROM keys WHERE purpose = 'ca'`,
+		"unknown": `INSERT INTO keys SELECT 'novel', tenant, number, state, wrapped, public, created_at, NULL, NULL FROM keys WHERE purpose = 'ca'`,
 		"no deid": `DELETE FROM keys WHERE purpose = 'deident'`,
 	} {
 		st, path := database(t)
@@ -113,11 +113,11 @@ func TestChangedKeyRows(t *testing.T) {
 func TestDestroyedKeyIsKept(t *testing.T) {
 	st, path := database(t)
 	must(t, Init(t.Context(), st, kekOf(t, 1), setup))
-	change(t, path, `INSERT INTO keys SELECT purpose, tenant, 2, 'destroyed', NULL, public, created_at FROM keys WHERE purpose = 'hpke'`)
+	change(t, path, `INSERT INTO keys SELECT purpose, tenant, 2, 'destroyed', NULL, public, created_at, NULL, NULL FROM keys WHERE purpose = 'hpke'`)
 	keys, err := OpenKeys(t.Context(), st, kekOf(t, 1))
 	must(t, err)
-	if len(keys.hpke) != 2 || len(keys.public) != 1 {
-		t.Errorf("%d keys to open with, %d in the manifest", len(keys.hpke), len(keys.public))
+	if len(keys.hpke) != 2 || len(keys.manifestKeys(setup.Now)) != 1 {
+		t.Errorf("%d keys to open with, %d in the manifest", len(keys.hpke), len(keys.manifestKeys(setup.Now)))
 	}
 }
 
@@ -178,7 +178,7 @@ func TestPublicURL(t *testing.T) {
 
 func TestALaneWhoseClockIsBehindCanSeal(t *testing.T) {
 	h := start(t)
-	if _, err := h.s.keys.manifestSealingKey(h.clock().Add(-10 * time.Minute)); err != nil {
+	if _, err := h.s.Keys().manifestSealingKey(h.clock().Add(-10 * time.Minute)); err != nil {
 		t.Errorf("ten minutes behind a new central: %v", err)
 	}
 }

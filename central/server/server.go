@@ -53,7 +53,7 @@ type Options struct {
 // Server is the central computer system. Make one with New.
 type Server struct {
 	store     store.Store
-	keys      *Keys
+	keys      atomic.Pointer[Keys]
 	log       *slog.Logger
 	now       func() time.Time
 	opener    *opener.Opener
@@ -79,6 +79,7 @@ type Server struct {
 	writing error // of the last write; nil if it went well
 	issuing error // of the last manifest or certificate
 	keeping error // of the last snapshot of the index
+	keying  error // of following the keys
 	loading int   // entries read so far
 }
 
@@ -86,10 +87,11 @@ type Server struct {
 // index.
 func New(opt Options) (*Server, error) {
 	s := &Server{
-		store: opt.Store, keys: opt.Keys, log: opt.Log, now: opt.Now,
+		store: opt.Store, log: opt.Log, now: opt.Now,
 		lookupURL: opt.LookupURL, operationsURL: opt.OperationsURL, wrap: opt.Wrap, identity: &ownIdentity{},
 		nudged: make(chan struct{}, 1),
 	}
+	s.keys.Store(opt.Keys)
 	if s.wrap == nil {
 		s.wrap = func(h http.Handler) http.Handler { return h }
 	}
@@ -123,6 +125,9 @@ func New(opt Options) (*Server, error) {
 
 // Directory is the server's directory.
 func (s *Server) Directory() *directory.Directory { return s.directory }
+
+// Keys are the server's keys as they are now.
+func (s *Server) Keys() *Keys { return s.keys.Load() }
 
 // Changed has the server look at once for what is new in its store.
 func (s *Server) Changed() {

@@ -78,7 +78,7 @@ const adminDrain = time.Second
 
 // serveAdmin serves commands until stop is called. Without its socket a server
 // still answers lookups.
-func (p *program) serveAdmin(s *server.Server, st store.Store, keys *server.Keys, log *slog.Logger) (stop func()) {
+func (p *program) serveAdmin(s *server.Server, st store.Store, log *slog.Logger) (stop func()) {
 	l, err := unixsocket.Listen(p.socket())
 	if err != nil {
 		log.Error("no commands are taken from this machine; lookups go on", "error", err)
@@ -86,7 +86,7 @@ func (p *program) serveAdmin(s *server.Server, st store.Store, keys *server.Keys
 	}
 	c := &admin.Central{
 		Store: st, Now: time.Now, Changed: s.Changed,
-		Keys:      func(context.Context) (*server.Keys, error) { return keys, nil },
+		Keys:      func(context.Context) (*server.Keys, error) { return s.Keys(), nil },
 		Directory: func(context.Context) (*directory.Directory, error) { return s.Directory(), nil },
 	}
 	srv := c.Server()

@@ -46,7 +46,7 @@ audit list"), or on the database itself where none runs.`,
 	}
 	cmd.PersistentFlags().StringVar(&p.database, "database", defaultDatabase, "SQLite file that holds everything but the key-encryption key")
 	cmd.PersistentFlags().StringVar(&p.adminSocket, "admin-socket", "", "Unix socket at which centrald takes commands (default: admin.sock beside the database)")
-	cmd.AddCommand(p.init(), p.serve(), p.tokens(), p.lanes(), p.households(), p.alarms(), p.audit())
+	cmd.AddCommand(p.init(), p.serve(), p.tokens(), p.lanes(), p.households(), p.alarms(), p.keys(), p.audit())
 	return cmd
 }
 

@@ -107,7 +107,7 @@ func (p *program) answer(ctx context.Context, opt server.Options, lookups, opera
 	}
 	opt.Log.Info("listening", "lookups", lookups.Addr().String(), "operations", operations.Addr().String(),
 		"lookup_url", opt.LookupURL, "operations_url", opt.OperationsURL)
-	stopAdmin := p.serveAdmin(s, opt.Store, opt.Keys, opt.Log)
+	stopAdmin := p.serveAdmin(s, opt.Store, opt.Log)
 	defer stopAdmin()
 	supervisor := newSupervisor(s, opt.Log)
 	err = s.Run(ctx, lookups, operations, func() {

@@ -40,6 +40,10 @@ func (c *Central) operations() []operation {
 		does("households.list", c.households),
 		does("households.show", c.household),
 		does("households.link", c.link),
+		does("keys.list", c.keys),
+		does("keys.rotate", c.rotate),
+		does("keys.retire", c.retire),
+		does("keys.destroy", c.destroy),
 		does("audit.list", c.audit),
 		does("audit.verify", c.verifyAudit),
 	}

@@ -10,6 +10,7 @@ import (
 
 	"posd/central"
 	"posd/identity"
+	"posd/sqldb"
 )
 
 // database is what the statements run on: sqlitedb.DB or postgresdb.DB. Writers
@@ -41,6 +42,27 @@ var _ Store = (*SQL)(nil)
 // Close closes the database.
 func (s *SQL) Close() error { return s.db.Close() }
 
+// scrubTries is how often a log that somebody reads is tried to be cut off.
+const scrubTries = 20
+
+// Scrub cuts SQLite's write-ahead log off. Databases on a server see to that by
+// themselves, sooner or later.
+func (s *SQL) Scrub(ctx context.Context) (err error) {
+	log, ok := s.db.(interface{ Checkpoint(context.Context) error })
+	if !ok {
+		return nil
+	}
+	for range scrubTries {
+		if err = log.Checkpoint(ctx); err == nil || ctx.Err() != nil || !errors.Is(err, sqldb.ErrLocked) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("it was erased, but is in the write-ahead log still, until the next time that the database is closed: %w", err)
+	}
+	return nil
+}
+
 // Probe commits a change that changes nothing.
 func (s *SQL) Probe(ctx context.Context) error {
 	return s.db.Batch(ctx, func(tx *sql.Tx) error {
@@ -68,8 +90,8 @@ func (s *SQL) Init(ctx context.Context, by Act, i Installation, tenant string, k
 			return err
 		}
 		for _, k := range keys {
-			if _, err := tx.Exec(`INSERT INTO keys (purpose, tenant, number, state, wrapped, public, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				k.Purpose, k.Tenant, k.Number, k.State, k.Wrapped, k.Public, at); err != nil {
+			k.CreatedAt = i.CreatedAt
+			if err := insertKey(tx, k); err != nil {
 				return err
 			}
 		}
@@ -104,16 +126,6 @@ func (s *SQL) Tenants(ctx context.Context) ([]Tenant, error) {
 	}, `SELECT id, name, created_at FROM tenants ORDER BY id`)
 }
 
-// Keys gives all keys, wrapped.
-func (s *SQL) Keys(ctx context.Context) ([]Key, error) {
-	return query(ctx, s, func(r *sql.Rows) (k Key, err error) {
-		var at int64
-		err = r.Scan(&k.Purpose, &k.Tenant, &k.Number, &k.State, &k.Wrapped, &k.Public, &at)
-		k.CreatedAt = instant(at)
-		return k, err
-	}, `SELECT purpose, tenant, number, state, wrapped, public, created_at FROM keys ORDER BY purpose, tenant, number`)
-}
-
 // Manifest gives the newest manifest.
 func (s *SQL) Manifest(ctx context.Context) (central.Signed, bool, error) {
 	var m central.Signed
@@ -142,6 +154,9 @@ func (s *SQL) IssueManifest(ctx context.Context, sign func(uint64) (central.Mani
 		signed = made
 		_, err = tx.Exec(`INSERT INTO manifests (version, payload, signature, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
 			int64(version), made.Manifest, made.Signature, m.IssuedAt.UnixMilli(), m.ExpiresAt.UnixMilli())
+		if err == nil {
+			_, err = next(tx, "keys")
+		}
 		return err
 	})
 	return signed, err

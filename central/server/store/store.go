@@ -71,11 +71,22 @@ type Key struct {
 	Purpose   Purpose
 	Tenant    int64 // 0: the installation's
 	Number    uint32
-	State     string // HPKE: sealing, open-only, destroyed; others: active
+	State     string // Active or Destroyed
 	Wrapped   []byte // nil: destroyed
 	Public    []byte
 	CreatedAt time.Time
+
+	// Of HPKE keys: when lanes begin and cease to seal with it. Zero: since it was
+	// made; without an end.
+	SealsFrom, SealsUntil time.Time
 }
+
+// The states of a key in the store. How far an HPKE key has got in between is a
+// matter of the time: see SealsUntil.
+const (
+	Active    = "active"
+	Destroyed = "destroyed" // its secret was erased
+)
 
 // TID is a TID as it is stored.
 type TID struct {
@@ -187,7 +198,16 @@ type Store interface {
 	Init(ctx context.Context, by Act, i Installation, tenant string, keys []Key) error
 	Installation(ctx context.Context) (Installation, error)
 	Tenants(ctx context.Context) ([]Tenant, error)
+
 	Keys(ctx context.Context) ([]Key, error)
+	// KeyChange gives a number that rises with every change of the keys, and with
+	// every manifest.
+	KeyChange(ctx context.Context) (uint64, error)
+	// ChangeKeys stores what change makes of all keys: keys may be added, and state,
+	// Wrapped and SealsUntil of others changed. Those who change keys wait for each
+	// other. change may be called again, with the keys as they are then; it may set
+	// what by.Detail points to.
+	ChangeKeys(ctx context.Context, by Act, change func(*Keyring) error) error
 
 	// Manifest gives the newest manifest; ok is false before the first.
 	Manifest(ctx context.Context) (s central.Signed, ok bool, err error)
@@ -251,6 +271,9 @@ type Store interface {
 	// order.
 	Audit(ctx context.Context, after uint64, limit int) ([]Record, error)
 
+	// Scrub sees to it that what was erased is in no file any more. It is for the
+	// end of an erasure: it may take a second.
+	Scrub(ctx context.Context) error
 	// Probe reports whether the store can be written.
 	Probe(ctx context.Context) error
 	Close() error
