@@ -58,6 +58,14 @@ func (h HHID) String() string {
 	return hhidPrefix + encoding.EncodeToString(h[:])
 }
 
+// AppendText appends the text form to dst; the zero value is the empty text.
+func (h HHID) AppendText(dst []byte) ([]byte, error) {
+	if h.IsZero() {
+		return dst, nil
+	}
+	return encoding.AppendEncode(append(dst, hhidPrefix...), h[:]), nil
+}
+
 // MarshalText gives the text form; the zero value is the empty text.
 func (h HHID) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
@@ -83,7 +91,13 @@ type DeIdentTID string
 // MakeDeIdentTID gives the text form of a MAC made under version of a
 // retailer's key. Versions count from 1.
 func MakeDeIdentTID(version int, mac [16]byte) DeIdentTID {
-	return DeIdentTID("d" + strconv.Itoa(version) + ":" + encoding.EncodeToString(mac[:]))
+	return DeIdentTID(AppendDeIdentTID(nil, version, mac))
+}
+
+// AppendDeIdentTID appends what MakeDeIdentTID gives to dst.
+func AppendDeIdentTID(dst []byte, version int, mac [16]byte) []byte {
+	dst = append(strconv.AppendInt(append(dst, 'd'), int64(version), 10), ':')
+	return encoding.AppendEncode(dst, mac[:])
 }
 
 // ParseDeIdentTID checks s and returns it as a DeIdentTID.

@@ -76,16 +76,24 @@ func retryAfter(seconds string) time.Duration {
 // Write answers with p, whose Status must be one of HTTP. Retry-After is rounded
 // up to a second. No cache may keep the answer.
 func (p *Problem) Write(w http.ResponseWriter) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic(fmt.Sprintf("write problem: %v", err)) // strings and a number are always JSON
-	}
 	h := w.Header()
-	if p.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	if seconds := p.RetryAfterSeconds(); seconds > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds))
 	}
 	h.Set("Content-Type", MediaType)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	w.Write(body) // a client that has gone needs no answer
+	w.Write(p.JSON()) // a client that has gone needs no answer
+}
+
+// RetryAfterSeconds is RetryAfter as its header says it, rounded up; 0 for none.
+func (p *Problem) RetryAfterSeconds() int { return int(math.Ceil(p.RetryAfter.Seconds())) }
+
+// JSON gives the body of an answer.
+func (p *Problem) JSON() []byte {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("write problem: %v", err)) // strings and a number are always JSON
+	}
+	return body
 }

@@ -114,19 +114,52 @@ func newE164(number []byte) (TID, error) {
 // [TID.Use] gives them. It wipes digits.
 func FromCanonical(k Kind, digits []byte) (TID, error) {
 	defer clear(digits)
+	issuer, err := checkCanonical(k, digits)
+	if err != nil {
+		return TID{}, err
+	}
+	return join(k, issuer, digits), nil
+}
+
+// checkCanonical tells how many of the digits name an issuer.
+func checkCanonical(k Kind, digits []byte) (issuer int, err error) {
 	switch k {
 	case Payment:
-		return NewPayment(digits)
+		return 0, checkPayment(digits)
 	case Phone:
-		return newE164(digits)
+		return 0, checkE164(digits)
 	case Loyalty:
 		if err := checkLoyalty(digits[min(issuerDigits, len(digits)):]); err != nil {
-			return TID{}, err
+			return 0, err
 		}
 		if !allDigits(digits) {
-			return TID{}, notATID("a loyalty number has digits only")
+			return 0, notATID("a loyalty number has digits only")
 		}
-		return join(Loyalty, issuerDigits, digits), nil
+		return issuerDigits, nil
 	}
-	return TID{}, notATID("its kind is unknown")
+	return 0, notATID("its kind is unknown")
+}
+
+// Slot is memory for one TID after another, for a program that handles many:
+// nothing is allocated for them. One goroutine at a time may use it.
+type Slot struct{ open func() *memory }
+
+// NewSlot makes a slot.
+func NewSlot() *Slot {
+	m := new(memory)
+	return &Slot{func() *memory { return m }}
+}
+
+// FromCanonical is [FromCanonical] in the slot's memory. The TID that was there
+// before must be in use no more: it has the new one's digits from then on.
+func (s *Slot) FromCanonical(k Kind, digits []byte) (TID, error) {
+	defer clear(digits)
+	issuer, err := checkCanonical(k, digits)
+	if err != nil {
+		return TID{}, err
+	}
+	m := s.open()
+	*m = memory{issuer: issuer}
+	m.n = copy(m.digits[:], digits)
+	return TID{kind: k, open: s.open}, nil
 }

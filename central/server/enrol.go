@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"math/big"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"posd/central"
@@ -185,14 +185,15 @@ func nameOf(der []byte) string {
 
 // revocations are the serial numbers of certificates that are good no more.
 type revocations struct {
+	changes atomic.Uint64 // how many there are: whoever was looked up is good until it changes
 	mu      sync.RWMutex
 	serials map[string]struct{}
 }
 
-func (v *revocations) has(serial *big.Int) bool {
+func (v *revocations) has(serial string) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	_, ok := v.serials[string(serial.Bytes())]
+	_, ok := v.serials[serial]
 	return ok
 }
 
@@ -203,4 +204,5 @@ func (v *revocations) add(serial []byte) {
 		v.serials = map[string]struct{}{}
 	}
 	v.serials[string(serial)] = struct{}{}
+	v.changes.Add(1)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -8,6 +9,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -38,14 +42,15 @@ const (
 	mastercard = "5555555555554444"
 )
 
-// harness calls a server's handlers as its listeners would, by a clock of its
+// harness calls a server as its listeners would, lookups over connections, by a clock of its
 // own, and holds every exchange against docs/api/central.yaml.
 type harness struct {
-	t   *testing.T
-	s   *Server
-	st  *faulty
-	kek vault.KEK
-	doc *api.Document
+	t     *testing.T
+	s     *Server
+	front *front
+	st    *faulty
+	kek   vault.KEK
+	doc   *api.Document
 
 	mu  sync.Mutex
 	now time.Time
@@ -142,6 +147,9 @@ func (h *harness) restart(limits Limits) {
 		},
 	})
 	must(h.t, err)
+	h.front = h.s.newFront()
+	go h.front.rest.Serve(h.front.taken)
+	h.t.Cleanup(func() { h.front.rest.Close() })
 }
 
 func start(t *testing.T) *harness {
@@ -173,6 +181,15 @@ type machine struct {
 	epoch *enctid.Epoch
 }
 
+// state is that of a connection of m's, or with m nil of nobody's.
+func (m *machine) state() *tls.ConnectionState {
+	state := &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true}
+	if m != nil {
+		state.PeerCertificates = []*x509.Certificate{m.cert}
+	}
+	return state
+}
+
 // do calls as a machine, or with m nil as nobody. A body that is not a string or
 // nil goes as JSON.
 func (h *harness) do(m *machine, method, path string, body any, kind ...string) *httptest.ResponseRecorder {
@@ -185,17 +202,34 @@ func (h *harness) do(m *machine, method, path string, body any, kind ...string) 
 	}
 	r := httptest.NewRequestWithContext(h.t.Context(), method, "https://central.example"+path, strings.NewReader(text))
 	r.Header.Set("Content-Type", append(kind, "application/json")[0])
-	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true}
-	if m != nil {
-		r.TLS.PeerCertificates = []*x509.Certificate{m.cert}
-	}
+	r.TLS = m.state()
 	w := httptest.NewRecorder()
 	handler := h.s.OperationsHandler()
-	if path == central.ResolvePath || path == central.ManifestPath {
-		handler = h.s.LookupHandler()
+	if strings.HasPrefix(path, "/v1/") && path != enroll.EnrollPath && path != enroll.RenewPath {
+		handler = h.doc.Recorder(http.HandlerFunc(h.overAConnection), func(err error) { h.t.Error(err) })
 	}
 	handler.ServeHTTP(w, r)
 	return w
+}
+
+// overAConnection sends a request to a session, as it comes out of TLS.
+func (h *harness) overAConnection(w http.ResponseWriter, r *http.Request) {
+	caller, raw := net.Pipe()
+	defer caller.Close()
+	go h.front.attend(&session{front: h.front, raw: raw, conn: raw, visitor: h.s.visitor(*r.TLS)})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { r.Write(caller) })
+	resp, err := http.ReadResponse(bufio.NewReader(caller), r)
+	if err != nil {
+		h.t.Errorf("%s %s: %v", r.Method, r.URL, err)
+		return
+	}
+	body, err := io.ReadAll(resp.Body)
+	must(h.t, err)
+	maps.Copy(w.Header(), resp.Header)
+	w.WriteHeader(resp.StatusCode)
+	w.Write(body)
 }
 
 // want calls and checks status and type of problem; "" is for none.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"reflect"
 	"time"
 
@@ -61,17 +60,21 @@ func sameKeys(a, b []central.ManifestKey) bool {
 }
 
 // manifest answers POST /v1/manifest.
-func (s *Server) manifest(r *http.Request) (any, *central.Problem) {
-	if _, p := s.peer(r); p != nil {
+func (s *Server) manifest(v *visitor, in body, _ *work) ([]byte, *central.Problem) {
+	if p := s.greet(v, s.now()); p != nil {
+		return nil, p
+	}
+	text, p := in.read(central.MaxRequest)
+	if p != nil {
 		return nil, p
 	}
 	var req central.ManifestRequest
-	if p := decode(r, &req); p != nil {
+	if p := unmarshal(text, &req); p != nil {
 		return nil, p
 	}
 	signed := s.signed.Load()
 	if signed == nil {
 		return nil, unavailable("central has no manifest yet")
 	}
-	return signed, nil
+	return marshal(signed)
 }

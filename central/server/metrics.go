@@ -19,12 +19,22 @@ const (
 	outcomeRefused      = "refused"  // bad request, wrong role, revoked certificate
 	outcomeQuota        = "quota"
 	outcomeUnavailable  = "unavailable" // the database could not be asked
+	outcomeBusy         = "busy"        // it would have had to wait for too long
+)
+
+// What is turned away when there is too much of it, as the metrics name it.
+const (
+	shedConnection = "connection"
+	shedHandshake  = "handshake"
+	shedEpoch      = "epoch"
+	shedHousehold  = "household"
 )
 
 // metrics are without labels for lanes: there may be a hundred thousand.
 type metrics struct {
 	registry   *prometheus.Registry
-	lookups    *prometheus.CounterVec
+	lookups    map[string]prometheus.Counter // by outcome
+	shed       map[string]prometheus.Counter
 	duration   prometheus.Histogram
 	enrolments *prometheus.CounterVec
 	renewals   *prometheus.CounterVec
@@ -34,8 +44,6 @@ type metrics struct {
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "centrald_lookups_total", Help: "Lookups by outcome."}, []string{"outcome"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "centrald_lookup_duration_seconds", Help: "Time from a lookup's arrival to its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
@@ -46,10 +54,11 @@ func newMetrics(s *Server) *metrics {
 		alarms: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "centrald_alarms_total", Help: "Alarms by type; see centrald alarms list."}, []string{"type"}),
 	}
-	for _, outcome := range []string{outcomeKnown, outcomeCreated, outcomeOptedOut, outcomeUnknownEpoch, outcomeKeyRetired, outcomeRejected, outcomeRefused, outcomeQuota, outcomeUnavailable} {
-		m.lookups.WithLabelValues(outcome) // a series that is 0 from the start
-	}
-	m.registry.MustRegister(m.lookups, m.duration, m.enrolments, m.renewals, m.alarms,
+	m.lookups = m.series("centrald_lookups_total", "Lookups by outcome.", "outcome", outcomeKnown, outcomeCreated, outcomeOptedOut,
+		outcomeUnknownEpoch, outcomeKeyRetired, outcomeRejected, outcomeRefused, outcomeQuota, outcomeUnavailable, outcomeBusy)
+	m.shed = m.series("centrald_shed_total", "What was turned away, since it would have had to wait for too long, or there was no room.", "what",
+		shedConnection, shedHandshake, shedEpoch, shedHousehold)
+	m.registry.MustRegister(m.duration, m.enrolments, m.renewals, m.alarms,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("centrald_index_tids", "TIDs known in memory.", func() float64 { n, _ := s.directory.Size(); return float64(n) }),
 		gauge("centrald_index_bytes", "Memory that the index takes.", func() float64 { _, b := s.directory.Size(); return float64(b) }),
@@ -61,6 +70,17 @@ func newMetrics(s *Server) *metrics {
 		}),
 	)
 	return m
+}
+
+// series makes counters that are 0 from the start, and are found without a search.
+func (m *metrics) series(name, help, label string, values ...string) map[string]prometheus.Counter {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	m.registry.MustRegister(vec)
+	all := map[string]prometheus.Counter{}
+	for _, v := range values {
+		all[v] = vec.WithLabelValues(v)
+	}
+	return all
 }
 
 func gauge(name, help string, f func() float64) prometheus.Collector {

@@ -36,44 +36,64 @@ func DefaultLimits() Limits {
 // certificates were issued for.
 type quota struct {
 	rate    Rate
-	mu      sync.Mutex
-	buckets map[string]bucket
+	mu      sync.RWMutex
+	buckets map[string]*bucket
 }
 
+// bucket is what one name may still take. Each has a lock of its own: those who ask
+// at the same time have other names.
 type bucket struct {
+	rate Rate
+
+	mu    sync.Mutex
 	level float64
-	at    time.Time
+	at    time.Time // zero: nobody has taken anything yet
 }
 
-func newQuota(r Rate) *quota { return &quota{rate: r, buckets: map[string]bucket{}} }
+func newQuota(r Rate) *quota { return &quota{rate: r, buckets: map[string]*bucket{}} }
+
+// bucket gives the bucket of a name.
+func (q *quota) bucket(name string) *bucket {
+	q.mu.RLock()
+	b := q.buckets[name]
+	q.mu.RUnlock()
+	if b != nil {
+		return b
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b = q.buckets[name]; b == nil {
+		b = &bucket{rate: q.rate}
+		q.buckets[name] = b
+	}
+	return b
+}
 
 // take takes one from a name's bucket. If it is empty it reports after which
 // time there will be one.
 func (q *quota) take(name string, now time.Time) (wait time.Duration, ok bool) {
-	return q.draw(name, now, 1)
+	return q.bucket(name).take(now)
 }
+
+// take takes one. If there is none it reports after which time there will be.
+func (b *bucket) take(now time.Time) (wait time.Duration, ok bool) { return b.draw(now, 1) }
 
 // peek is take without taking.
-func (q *quota) peek(name string, now time.Time) (wait time.Duration, ok bool) {
-	return q.draw(name, now, 0)
-}
+func (b *bucket) peek(now time.Time) (wait time.Duration, ok bool) { return b.draw(now, 0) }
 
-func (q *quota) draw(name string, now time.Time, amount float64) (time.Duration, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	b, known := q.buckets[name]
-	if !known {
-		b = bucket{q.rate.Burst, now}
+func (b *bucket) draw(now time.Time, amount float64) (time.Duration, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.at.IsZero() {
+		b.level, b.at = b.rate.Burst, now
 	}
 	if elapsed := now.Sub(b.at).Seconds(); elapsed > 0 {
-		b.level, b.at = min(q.rate.Burst, b.level+elapsed*q.rate.PerSecond), now
+		b.level, b.at = min(b.rate.Burst, b.level+elapsed*b.rate.PerSecond), now
 	}
 	// A millionth less than one is one: seconds do not divide evenly.
 	if missing := 1 - b.level; missing > 1e-6 {
-		q.buckets[name] = b
-		return time.Duration(missing / q.rate.PerSecond * float64(time.Second)), false
+		return time.Duration(missing / b.rate.PerSecond * float64(time.Second)), false
 	}
 	b.level -= amount
-	q.buckets[name] = b
 	return 0, true
 }

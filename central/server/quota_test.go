@@ -21,7 +21,7 @@ func TestQuota(t *testing.T) {
 	if wait, ok := q.take("a", now); ok || wait != 500*time.Millisecond {
 		t.Errorf("the fourth: %v, %v", wait, ok)
 	}
-	if wait, ok := q.peek("a", now.Add(250*time.Millisecond)); ok || wait != 250*time.Millisecond {
+	if wait, ok := q.bucket("a").peek(now.Add(250 * time.Millisecond)); ok || wait != 250*time.Millisecond {
 		t.Errorf("halfway: %v, %v", wait, ok)
 	}
 	if _, ok := q.take("b", now); !ok {
@@ -32,7 +32,7 @@ func TestQuota(t *testing.T) {
 	}
 	later := now.Add(500 * time.Millisecond)
 	for range 3 {
-		if _, ok := q.peek("a", later); !ok {
+		if _, ok := q.bucket("a").peek(later); !ok {
 			t.Error("looking took something")
 		}
 	}

@@ -1,8 +1,9 @@
 package server
 
 import (
-	"crypto/tls"
+	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -15,128 +16,171 @@ import (
 	"posd/enroll"
 	"posd/identity"
 	"posd/sqldb"
+	"posd/tid"
 )
 
-// peer is who asks, by the certificate that the listener's TLS configuration has
-// verified. A certificate that was revoked, or has ended since the connection
-// was made, is refused here.
-func (s *Server) peer(r *http.Request) (enroll.Name, *central.Problem) {
-	var state tls.ConnectionState
-	if r.TLS != nil {
-		state = *r.TLS
-	}
-	forbidden := func(kind, title, detail string) (enroll.Name, *central.Problem) {
-		return enroll.Name{}, problem(kind, http.StatusForbidden, title, detail)
-	}
-	name, err := enroll.PeerName(state, s.now())
-	switch {
-	case errors.Is(err, enroll.ErrNoCertificate):
-		return forbidden(central.ProblemForbidden, "forbidden", "no certificate was shown: enrol the machine first")
-	case errors.Is(err, enroll.ErrWrongName):
-		return forbidden(central.ProblemForbidden, "forbidden", "the certificate names nobody")
-	case s.revoked.has(state.PeerCertificates[0].SerialNumber):
-		return forbidden(central.ProblemRevoked, "certificate revoked", "an operator of central revoked this certificate; ask for a new token")
-	case err != nil:
-		return forbidden(central.ProblemExpired, "certificate expired", "connect again with the renewed certificate")
-	}
-	return name, nil
-}
-
 // resolve answers POST /v1/resolve.
-func (s *Server) resolve(r *http.Request) (any, *central.Problem) {
+func (s *Server) resolve(v *visitor, in body, w *work) ([]byte, *central.Problem) {
 	begun := time.Now()
-	answer, outcome, p := s.lookup(r)
-	s.metrics.lookups.WithLabelValues(outcome).Inc()
+	found, outcome, p := s.lookup(v, in, w)
+	s.hold(begun, outcome)
+	s.metrics.lookups[outcome].Inc()
 	s.metrics.duration.Observe(time.Since(begun).Seconds())
 	if p != nil {
 		return nil, p
 	}
-	return answer, nil
+	w.answer = appendAnswer(w.answer[:0], &w.req, &found)
+	return w.answer, nil
 }
 
-func (s *Server) lookup(r *http.Request) (central.Answer, string, *central.Problem) {
-	var none central.Answer
-	name, p := s.peer(r)
-	if p == nil && name.Role != enroll.Lane {
-		p = problem(central.ProblemForbidden, http.StatusForbidden, "forbidden", "only lanes look up households; this certificate is of role "+string(name.Role))
-	}
-	if p != nil {
+func (s *Server) lookup(v *visitor, in body, w *work) (none directory.Answer, outcome string, p *central.Problem) {
+	now := s.now()
+	if p := s.greetLane(v, now); p != nil {
 		return none, outcomeRefused, p
 	}
-	if p := s.admit(name); p != nil {
+	if p := admit(v, now); p != nil {
 		return none, outcomeQuota, p
 	}
 	if !s.loaded.Load() {
 		return none, outcomeUnavailable, unavailable("central is loading its index")
 	}
-	var req central.Request
-	if p := decode(r, &req); p != nil {
+	text, p := in.read(central.MaxRequest)
+	if p == nil && !parseRequest(text, &w.req, w.enctid[:]) {
+		w.req = central.Request{}
+		p = unmarshal(text, &w.req)
+	}
+	if p != nil {
 		return none, outcomeRefused, p
 	}
-	if len(req.EncTID) == 0 || req.Basket == uuid.Nil || req.SealedAt <= 0 {
-		return none, outcomeRefused, badRequest("enctid, basket, swipe and sealed_at must all be given")
+	defer clear(w.enctid[:])
+	return s.find(v, &w.req, w.slot, live)
+}
+
+func (s *Server) greetLane(v *visitor, now time.Time) *central.Problem {
+	if p := s.greet(v, now); p != nil {
+		return p
 	}
-	return s.find(r, name, req)
+	if v.name.Role != enroll.Lane {
+		return forbidden("only lanes look up households; this certificate is of role " + string(v.name.Role))
+	}
+	return nil
 }
 
 // admit applies the lane's quotas.
-func (s *Server) admit(name enroll.Name) *central.Problem {
-	now, key := s.now(), name.String()
-	if wait, ok := s.failures.peek(key, now); !ok {
+func admit(v *visitor, now time.Time) *central.Problem {
+	if wait, ok := v.failures.peek(now); !ok {
 		return overQuota(wait, "too many EncTIDs of this lane did not open")
 	}
-	if wait, ok := s.lookups.take(key, now); !ok {
+	if wait, ok := v.lookups.take(now); !ok {
 		return overQuota(wait, "this lane asks too often")
 	}
 	return nil
 }
 
-func (s *Server) find(r *http.Request, name enroll.Name, req central.Request) (central.Answer, string, *central.Problem) {
-	secret, err := s.opener.Open(req.EncTID, enctid.Binding{Tenant: name.Tenant, Lane: name.LaneName()},
-		enctid.Context{Basket: req.Basket, Swipe: req.Swipe, SealedAt: req.SealedAt})
+// find opens an EncTID and finds the household, in the memory of slot.
+func (s *Server) find(v *visitor, req *central.Request, slot *tid.Slot, c class) (none directory.Answer, outcome string, p *central.Problem) {
+	if len(req.EncTID) == 0 || req.Basket == uuid.Nil || req.SealedAt <= 0 {
+		return none, outcomeRefused, badRequest("enctid, basket, swipe and sealed_at must all be given")
+	}
+	secret, err := s.open(v, req, slot, c)
 	if err != nil {
-		return s.notOpened(name, err)
+		return s.notOpened(v, err)
 	}
 	defer secret.Wipe()
-	if wait, ok := s.tids.take(name.String()+" "+secret.Kind().String(), s.now()); !ok {
-		return central.Answer{}, outcomeQuota, overQuota(wait, "this lane shows too many cards or numbers of one kind")
+	if wait, ok := v.tids[secret.Kind()].take(s.now()); !ok {
+		return none, outcomeQuota, overQuota(wait, "this lane shows too many cards or numbers of one kind")
 	}
-	found, err := s.directory.Resolve(r.Context(), name.Tenant, secret)
-	if err != nil {
-		return s.notFound(r, name, err)
+	found, known, err := s.directory.Lookup(v.name.Tenant, secret)
+	if err == nil && !known {
+		found, err = s.create(v, secret, c)
 	}
-	s.noteWrite(found.Created, nil)
-	answer := central.Answer{Basket: req.Basket, Swipe: req.Swipe, State: found.State, HHID: found.HHID, DeIdentTID: found.DeIdentTID}
 	switch {
+	case err != nil:
+		return s.notFound(v, err)
 	case found.State == identity.OptedOut:
-		return answer, outcomeOptedOut, nil
+		return found, outcomeOptedOut, nil
 	case found.Created:
-		return answer, outcomeCreated, nil
+		return found, outcomeCreated, nil
 	}
-	return answer, outcomeKnown, nil
+	return found, outcomeKnown, nil
 }
 
-func (s *Server) notOpened(name enroll.Name, err error) (central.Answer, string, *central.Problem) {
+// errBusy says that what is asked for would have to wait for too long.
+var errBusy = errors.New("busy")
+
+// open opens an EncTID. One that brings its enc costs a thousand times as much as
+// another.
+func (s *Server) open(v *visitor, req *central.Request, slot *tid.Slot, c class) (tid.TID, error) {
+	if len(req.EncTID) == enctid.SizeWithEnc {
+		begun, ok := s.epochs.enter(c)
+		if !ok {
+			s.metrics.shed[shedEpoch].Inc()
+			return tid.TID{}, errBusy
+		}
+		defer s.epochs.leave(begun)
+	}
+	return s.opener.OpenInto(slot, req.EncTID, v.binding, enctid.Context{Basket: req.Basket, Swipe: req.Swipe, SealedAt: req.SealedAt})
+}
+
+// createTimeout is how long a household may take. Who is given up asks again.
+const createTimeout = 5 * time.Second
+
+// create makes a household for a TID that is not known in memory.
+func (s *Server) create(v *visitor, secret tid.TID, c class) (directory.Answer, error) {
+	begun, ok := s.households.enter(c)
+	if !ok {
+		s.metrics.shed[shedHousehold].Inc()
+		return directory.Answer{}, errBusy
+	}
+	defer s.households.leave(begun)
+	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
+	defer cancel()
+	found, err := s.directory.Resolve(ctx, v.name.Tenant, secret)
+	s.noteWrite(err == nil && found.Created, nil)
+	return found, err
+}
+
+// hold keeps an answer back until the response floor, whether the TID was known or
+// not, so that the time does not tell.
+func (s *Server) hold(begun time.Time, outcome string) {
+	switch outcome {
+	case outcomeKnown, outcomeCreated, outcomeOptedOut:
+		if wait := s.floor - time.Since(begun); wait > 0 {
+			time.Sleep(wait)
+		}
+	}
+}
+
+func (s *Server) notOpened(v *visitor, err error) (none directory.Answer, outcome string, p *central.Problem) {
 	switch {
+	case errors.Is(err, errBusy):
+		return none, outcomeBusy, busy("too many lanes begin anew at once")
 	case errors.Is(err, opener.ErrUnknownEpoch):
-		return central.Answer{}, outcomeUnknownEpoch, problem(central.ProblemUnknownEpoch, http.StatusConflict, "unknown epoch", "send the same EncTID again with its enc")
+		return none, outcomeUnknownEpoch, problem(central.ProblemUnknownEpoch, http.StatusConflict, "unknown epoch", "send the same EncTID again with its enc")
 	case errors.Is(err, opener.ErrKeyRetired):
-		return central.Answer{}, outcomeKeyRetired, problem(central.ProblemKeyRetired, http.StatusGone, "key retired", "the key that this EncTID was sealed for was destroyed")
+		return none, outcomeKeyRetired, problem(central.ProblemKeyRetired, http.StatusGone, "key retired", "the key that this EncTID was sealed for was destroyed")
 	}
-	s.failures.take(name.String(), s.now())
-	return central.Answer{}, outcomeRejected, problem(central.ProblemEncTIDRejected, http.StatusUnprocessableEntity, "EncTID rejected", "")
+	v.failures.take(s.now())
+	return none, outcomeRejected, problem(central.ProblemEncTIDRejected, http.StatusUnprocessableEntity, "EncTID rejected", "")
 }
 
-func (s *Server) notFound(r *http.Request, name enroll.Name, err error) (central.Answer, string, *central.Problem) {
-	if errors.Is(err, directory.ErrNoTenant) {
-		return central.Answer{}, outcomeRefused, problem(central.ProblemForbidden, http.StatusForbidden, "forbidden", "the certificate's retailer is not one of this central's")
-	}
-	if r.Context().Err() != nil {
-		return central.Answer{}, outcomeUnavailable, unavailable("the request was given up")
+func (s *Server) notFound(v *visitor, err error) (none directory.Answer, outcome string, p *central.Problem) {
+	switch {
+	case errors.Is(err, errBusy):
+		return none, outcomeBusy, busy("too many new cards and numbers are shown at once")
+	case errors.Is(err, directory.ErrNoTenant):
+		return none, outcomeRefused, forbidden("the certificate's retailer is not one of this central's")
 	}
 	s.noteWrite(true, err)
-	s.log.Error("household not made", "lane", name.String(), "error", err)
-	return central.Answer{}, outcomeUnavailable, unavailable(storeDetail(err))
+	s.log.Error("household not made", "lane", v.text, "error", err)
+	return none, outcomeUnavailable, unavailable(storeDetail(err))
+}
+
+// busy has the caller come back in a while. Not all of them do so at the same time.
+func busy(detail string) *central.Problem {
+	p := unavailable(detail)
+	p.RetryAfter = time.Duration(1+rand.IntN(10)) * time.Second
+	return p
 }
 
 // storeDetail is what a lane is told of a failure of the store.

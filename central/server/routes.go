@@ -28,10 +28,11 @@ type route struct {
 }
 
 func (s *Server) lookupRoutes() []route {
-	return []route{
-		{method: http.MethodPost, path: central.ResolvePath, answer: s.resolve},
-		{method: http.MethodPost, path: central.ManifestPath, answer: s.manifest},
+	var all []route
+	for _, l := range s.lookupPaths() {
+		all = append(all, route{method: http.MethodPost, path: l.path, raw: s.overHTTP(l)})
 	}
+	return all
 }
 
 func (s *Server) operationsRoutes() []route {
@@ -125,19 +126,31 @@ func overQuota(wait time.Duration, detail string) *central.Problem {
 // decode reads a request's body, which must be one JSON value with no field that
 // is unknown. What it says of a bad one repeats nothing of it.
 func decode(r *http.Request, v any) *central.Problem {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind != "application/json" {
-		return problem(central.ProblemMediaType, http.StatusUnsupportedMediaType, "unsupported media type", "send application/json")
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, central.MaxRequest+1))
-	if err != nil {
-		return badRequest("the body ends early")
+	body, p := readBody(r, central.MaxRequest)
+	if p != nil {
+		return p
 	}
 	defer clear(body)
-	if len(body) > central.MaxRequest {
-		return problem(central.ProblemTooLarge, http.StatusRequestEntityTooLarge, "body too large", "the limit is "+strconv.Itoa(central.MaxRequest)+" bytes")
+	return unmarshal(body, v)
+}
+
+func readBody(r *http.Request, most int) ([]byte, *central.Problem) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind != "application/json" {
+		return nil, problem(central.ProblemMediaType, http.StatusUnsupportedMediaType, "unsupported media type", "send application/json")
 	}
-	err = strictjson.Unmarshal(body, v)
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(most)+1))
+	if err != nil {
+		return nil, badRequest("the body ends early")
+	}
+	if len(body) > most {
+		return nil, problem(central.ProblemTooLarge, http.StatusRequestEntityTooLarge, "body too large", "the limit is "+strconv.Itoa(most)+" bytes")
+	}
+	return body, nil
+}
+
+func unmarshal(body []byte, v any) *central.Problem {
+	err := strictjson.Unmarshal(body, v)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return badRequest("the field " + wrong.Field + " is of another type")
 	}

@@ -13,6 +13,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,13 @@ import (
 	"posd/central/server/opener"
 	"posd/central/server/store"
 	"posd/enroll"
+)
+
+// How long one may wait for what costs much: a lane waits 800 ms for an answer.
+const (
+	livePatience     = 250 * time.Millisecond
+	deferredPatience = time.Second
+	householdsAtOnce = 256 // two commits of them
 )
 
 // machines are the names that central issues certificates for.
@@ -47,7 +56,10 @@ type Options struct {
 	LookupURL     string // what machines are told at enrolment
 	OperationsURL string
 
-	Wrap func(http.Handler) http.Handler // goes around both handlers; nil: nothing does
+	MaxConnections int           // at once on the lookup listener; 0: 120,000
+	ResponseFloor  time.Duration // no household is told sooner; 0: as soon as it is known
+
+	Wrap func(http.Handler) http.Handler // goes around what net/http serves: operations, and lookups that are not plain; nil: nothing does
 }
 
 // Server is the central computer system. Make one with New.
@@ -65,6 +77,9 @@ type Server struct {
 	wrap                     func(http.Handler) http.Handler
 
 	lookups, failures, tids, enrolments *quota
+	epochs, households                  *gate // what costs much: opening an EncTID that brings its enc, making a household
+	maxConnections                      int
+	floor                               time.Duration
 
 	revoked       revocations
 	revokedChange uint64 // owned by the goroutine that follows the store
@@ -107,6 +122,9 @@ func New(opt Options) (*Server, error) {
 	}
 	s.lookups, s.failures = newQuota(limits.Lookups), newQuota(limits.Failures)
 	s.tids, s.enrolments = newQuota(limits.TIDs), newQuota(limits.Enrol)
+	s.epochs = newGate(max(1, runtime.GOMAXPROCS(0)/2), livePatience, deferredPatience)
+	s.households = newGate(householdsAtOnce, livePatience, deferredPatience)
+	s.maxConnections, s.floor = cmp.Or(opt.MaxConnections, 120_000), opt.ResponseFloor
 	var err error
 	if s.opener, err = opener.New(opt.Keys.hpke, opener.DefaultPerLane); err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
@@ -176,19 +194,20 @@ const drainTime = 800 * time.Millisecond
 func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, ready func()) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	servers := []*http.Server{
-		s.httpServer(s.LookupHandler(), s.LookupTLS()),
-		s.httpServer(s.OperationsHandler(), s.OperationsTLS()),
-	}
-	failed := make(chan error, len(servers)+1)
+	front := s.newFront()
+	back := s.httpServer(s.OperationsHandler(), s.OperationsTLS())
+	failed := make(chan error, 3)
 	var wg sync.WaitGroup
-	for i, l := range []net.Listener{lookups, operations} {
-		wg.Go(func() {
-			if err := servers[i].ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
-			}
-		})
-	}
+	wg.Go(func() {
+		if err := front.serve(lookups, s.LookupTLS()); err != nil {
+			failed <- fmt.Errorf("serve %s: %w", lookups.Addr(), err)
+		}
+	})
+	wg.Go(func() {
+		if err := back.ServeTLS(operations, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve %s: %w", operations.Addr(), err)
+		}
+	})
 	wg.Go(func() {
 		if err := s.Load(ctx); err != nil {
 			if ctx.Err() == nil {
@@ -209,22 +228,21 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 	}
 	s.draining.Store(true)
 	stop()
-	s.drain(servers)
+	s.drain(front.stop, func(ctx context.Context) error { return cmp.Or(back.Shutdown(ctx), back.Close()) })
 	wg.Wait()
 	return err
 }
 
 // drain lets requests in flight end. A connection on which nothing has come yet,
 // or only half a request, counts as one.
-func (s *Server) drain(servers []*http.Server) {
+func (s *Server) drain(stop ...func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, srv := range servers {
+	for _, stop := range stop {
 		wg.Go(func() {
-			if srv.Shutdown(ctx) != nil {
+			if stop(ctx) != nil {
 				s.log.Warn("some callers were cut off; they ask again")
-				srv.Close()
 			}
 		})
 	}

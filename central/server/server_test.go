@@ -197,22 +197,27 @@ func TestHandshakesRefused(t *testing.T) {
 	}
 }
 
+// slow is a store in which the first household takes until release is closed.
+type slow struct {
+	store.Store
+	once             sync.Once
+	arrived, release chan struct{}
+}
+
+func (s *slow) Add(ctx context.Context, t store.TID) (store.Entry, bool, error) {
+	s.once.Do(func() {
+		close(s.arrived)
+		<-s.release
+	})
+	return s.Store.Add(ctx, t)
+}
+
 func TestRequestsInFlightAreAnsweredAtTheEnd(t *testing.T) {
 	t.Parallel()
-	arrived, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	st := &slow{arrived: make(chan struct{}), release: make(chan struct{})}
 	c := servertest.Start(t, func(o *server.Options) {
-		o.Wrap = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == central.ResolvePath {
-					once.Do(func() {
-						close(arrived)
-						<-release
-					})
-				}
-				next.ServeHTTP(w, r)
-			})
-		}
+		st.Store = o.Store
+		o.Store = st
 	})
 	l := newLane(t, c, "12", "1")
 	req := l.request(t, visa)
@@ -225,7 +230,7 @@ func TestRequestsInFlightAreAnsweredAtTheEnd(t *testing.T) {
 			t.Errorf("in flight: %+v, %v", a, err)
 		}
 	})
-	<-arrived
+	<-st.arrived
 	address := strings.TrimPrefix(c.LookupURL, "https://")
 	stopped := make(chan struct{})
 	go func() {
@@ -238,7 +243,7 @@ func TestRequestsInFlightAreAnsweredAtTheEnd(t *testing.T) {
 		conn.Close()
 		<-tick.C // until the listener is closed
 	}
-	close(release)
+	close(st.release)
 	wg.Wait()
 	<-stopped
 }

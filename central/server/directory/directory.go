@@ -13,7 +13,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -51,10 +50,19 @@ type Tenant struct {
 
 // Answer says whose a TID is.
 type Answer struct {
-	State      identity.State // Resolved, or OptedOut with no ids
-	HHID       identity.HHID
-	DeIdentTID identity.DeIdentTID
-	Created    bool // the household was made for this TID just now
+	State          identity.State // Resolved, or OptedOut with no ids
+	HHID           identity.HHID
+	DeIdent        [16]byte // what the DeIdentTID is made of
+	DeIdentVersion int
+	Created        bool // the household was made for this TID just now
+}
+
+// DeIdentTID gives the pseudonym, "" with OptedOut.
+func (a Answer) DeIdentTID() identity.DeIdentTID {
+	if a.DeIdentVersion == 0 {
+		return ""
+	}
+	return identity.MakeDeIdentTID(a.DeIdentVersion, a.DeIdent)
 }
 
 // Directory associates TIDs with households. It is safe for concurrent use,
@@ -81,7 +89,7 @@ func New(s Store, tenants []Tenant, dir string, now func() time.Time) (*Director
 		if err != nil {
 			return nil, fmt.Errorf("open directory: %w", err)
 		}
-		one := &tenant{Tenant: t, aead: aead}
+		one := &tenant{Tenant: t, aead: aead, fingerprints: newMACs(t.Fingerprint), deidents: newMACs(t.DeIdent)}
 		if dir != "" {
 			one.path = filepath.Join(dir, fmt.Sprintf("index-%d.snapshot", t.ID))
 		}
@@ -89,6 +97,20 @@ func New(s Store, tenants []Tenant, dir string, now func() time.Time) (*Director
 		d.byName[t.Name], d.byID[t.ID] = one, one
 	}
 	return d, nil
+}
+
+// Lookup says which household t belongs to, if it is known. It asks the memory
+// alone, and allocates nothing.
+func (d *Directory) Lookup(retailer string, t tid.TID) (a Answer, known bool, err error) {
+	tenant, ok := d.byName[retailer]
+	if !ok {
+		return Answer{}, false, ErrNoTenant
+	}
+	e, known := tenant.lookup(tenant.fingerprint(t))
+	if !known {
+		return Answer{}, false, nil
+	}
+	return tenant.answer(e, t, false), true, nil
 }
 
 // Resolve says which household t belongs to. An unknown t gets a new household,
@@ -108,10 +130,14 @@ func (d *Directory) Resolve(ctx context.Context, retailer string, t tid.TID) (An
 			return Answer{}, fmt.Errorf("make household: %w", err)
 		}
 	}
+	return tenant.answer(e, t, created), nil
+}
+
+func (t *tenant) answer(e household, secret tid.TID, created bool) Answer {
 	if e.optedOut {
-		return Answer{State: identity.OptedOut}, nil
+		return Answer{State: identity.OptedOut}
 	}
-	return Answer{identity.Resolved, e.hhid, identity.MakeDeIdentTID(tenant.DeIdentVersion, tenant.deident(t)), created}, nil
+	return Answer{identity.Resolved, e.hhid, t.deident(secret), t.DeIdentVersion, created}
 }
 
 // Link puts t into a household of the retailer; with the zero HHID t stays where
@@ -230,16 +256,6 @@ func (t *tenant) sealContext(fingerprint [16]byte) []byte {
 	return append(context, fingerprint[:]...)
 }
 
-func (t *tenant) fingerprint(secret tid.TID) [16]byte { return mac(t.Fingerprint, secret) }
+func (t *tenant) fingerprint(secret tid.TID) [16]byte { return t.fingerprints.of(secret) }
 
-func (t *tenant) deident(secret tid.TID) [16]byte { return mac(t.DeIdent, secret) }
-
-// mac is the first half of HMAC-SHA-256 over kind, length and canonical digits.
-func mac(key []byte, secret tid.TID) [16]byte {
-	h := hmac.New(sha256.New, key)
-	secret.Use(func(digits []byte) {
-		h.Write([]byte{byte(secret.Kind()), byte(len(digits))})
-		h.Write(digits)
-	})
-	return [16]byte(h.Sum(nil))
-}
+func (t *tenant) deident(secret tid.TID) [16]byte { return t.deidents.of(secret) }

@@ -82,14 +82,14 @@ func TestUnknownCardGetsAHouseholdAndKeepsIt(t *testing.T) {
 	s, _ := database(t)
 	d := directory(t, s)
 	first := resolve(t, d, numbers[0])
-	if first.State != identity.Resolved || first.HHID.IsZero() || !first.Created || first.DeIdentTID.Version() != 1 {
+	if first.State != identity.Resolved || first.HHID.IsZero() || !first.Created || first.DeIdentTID().Version() != 1 {
 		t.Fatalf("first: %+v", first)
 	}
 	again := resolve(t, d, numbers[0])
 	if first.Created = false; again != first {
 		t.Errorf("again: %+v, want %+v", again, first)
 	}
-	if other := resolve(t, d, numbers[1]); other.HHID == first.HHID || other.DeIdentTID == first.DeIdentTID {
+	if other := resolve(t, d, numbers[1]); other.HHID == first.HHID || other.DeIdent == first.DeIdent {
 		t.Errorf("another card: %+v", other)
 	}
 	fresh := directory(t, s)
@@ -199,7 +199,7 @@ func TestChangesOfAnotherProcessAreFollowed(t *testing.T) {
 	d, cli := directory(t, s), directory(t, s)
 	a, b := resolve(t, d, numbers[0]), resolve(t, d, numbers[1])
 	follow(t, d)
-	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID, a.HHID); err != nil {
+	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID(), a.HHID); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := cli.Link(t.Context(), "acme", card(t, numbers[2]), a.HHID); err != nil || got != a.HHID {
@@ -227,7 +227,7 @@ func TestLateEntryDoesNotUndoANewerOne(t *testing.T) {
 	if err != nil || len(old) != 1 {
 		t.Fatal(old, err)
 	}
-	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID, a.HHID); err != nil {
+	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID(), a.HHID); err != nil {
 		t.Fatal(err)
 	}
 	follow(t, d)

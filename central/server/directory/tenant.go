@@ -35,6 +35,8 @@ type tenant struct {
 	path    string      // of the snapshots of the table; "": there are none
 	flights flights
 
+	fingerprints, deidents *macs
+
 	applying sync.Mutex // held while the table follows the store
 
 	mu    sync.RWMutex

@@ -107,6 +107,12 @@ func (o *Opener) opens(id enctid.KeyID) bool {
 // Open opens an EncTID in its wire form. Tenant and lane come from the
 // certificate of whoever sent it, c from the request. The caller wipes the TID.
 func (o *Opener) Open(wire []byte, b enctid.Binding, c enctid.Context) (tid.TID, error) {
+	return o.OpenInto(tid.NewSlot(), wire, b, c)
+}
+
+// OpenInto is Open into the memory of slot. Of an epoch that is known it
+// allocates nothing.
+func (o *Opener) OpenInto(slot *tid.Slot, wire []byte, b enctid.Binding, c enctid.Context) (tid.TID, error) {
 	m, err := enctid.Parse(wire)
 	if err != nil || b.Check() != nil {
 		return tid.TID{}, ErrRejected
@@ -115,7 +121,7 @@ func (o *Opener) Open(wire []byte, b enctid.Binding, c enctid.Context) (tid.TID,
 	if err != nil {
 		return tid.TID{}, err
 	}
-	t, err := o.open(aead, m, b, c)
+	t, err := o.open(slot, aead, m, b, c)
 	if err != nil {
 		return tid.TID{}, ErrRejected
 	}
@@ -159,7 +165,7 @@ func decapsulate(k Key, m enctid.Message, b enctid.Binding) (cipher.AEAD, error)
 	return aead, nil
 }
 
-func (o *Opener) open(aead cipher.AEAD, m enctid.Message, b enctid.Binding, c enctid.Context) (tid.TID, error) {
+func (o *Opener) open(slot *tid.Slot, aead cipher.AEAD, m enctid.Message, b enctid.Binding, c enctid.Context) (tid.TID, error) {
 	s := o.scratch.Get().(*scratch)
 	defer o.scratch.Put(s)
 	defer clear(s.plain[:])
@@ -172,7 +178,7 @@ func (o *Opener) open(aead cipher.AEAD, m enctid.Message, b enctid.Binding, c en
 	if err != nil {
 		return tid.TID{}, err
 	}
-	return tid.FromCanonical(kind, digits)
+	return slot.FromCanonical(kind, digits)
 }
 
 // remember keeps the AEAD of an epoch that has just opened, unless its key was
