@@ -36,9 +36,26 @@ func IsURL(name string) bool {
 	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
 }
 
-// Redact gives a URL as it may be shown: hosts and database, and nothing else.
-func Redact(url string) string {
-	cfg, err := pgx.ParseConfig(url)
+// Redact gives a URL as it may be shown: without its password.
+func Redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "postgres://..."
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	q := u.Query()
+	for _, secret := range []string{"password", "sslpassword"} {
+		q.Del(secret)
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// Name gives the hosts and the database of a URL, and nothing else.
+func Name(raw string) string {
+	cfg, err := parse(raw, Options{})
 	if err != nil {
 		return "postgres://..."
 	}

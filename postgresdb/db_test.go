@@ -338,13 +338,14 @@ func TestNothingTellsThePassword(t *testing.T) {
 		"postgres://user@127.0.0.1:1/central?password=" + secret,
 		"postgres://user:" + secret + "@127.0.0.1:port/central",
 		"postgres://user:" + secret + "%@127.0.0.1/central",
-		"postgres://user:" + secret + "@127.0.0.1:1/central?sslmode=" + secret,
+		"postgres://user:" + secret + "@127.0.0.1:1/central?sslmode=x",
+		"postgres://user@127.0.0.1:1/central?sslpassword=" + secret + "&sslkey=/none&sslcert=/none",
 		"postgres://user:" + secret + "@127.0.0.1:1/central?connect_timeout=x",
 		"postgres://user:" + secret + "@127.0.0.1:1/central?sslrootcert=/none",
 	} {
 		_, err := Open(t.Context(), url, steps(table), ours)
-		if err == nil || strings.Contains(err.Error(), secret) || strings.Contains(Redact(url), secret) {
-			t.Errorf("%v, %s", err, Redact(url))
+		if err == nil || strings.Contains(err.Error(), secret) || strings.Contains(Redact(url)+Name(url), secret) {
+			t.Errorf("%v, %s, %s", err, Redact(url), Name(url))
 		}
 	}
 	_, err := Open(t.Context(), "postgres://user:"+secret+"@127.0.0.1:1/central", steps(table), ours)

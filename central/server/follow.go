@@ -282,9 +282,9 @@ func keyReason(err error) string {
 
 // plain is what anybody may read of an error of the store: no paths.
 func plain(err error) string {
-	for _, known := range []error{sqldb.ErrFull, sqldb.ErrReadOnly, sqldb.ErrLocked, sqldb.ErrDamaged} {
+	for _, known := range []error{sqldb.ErrFull, sqldb.ErrReadOnly, sqldb.ErrLocked, sqldb.ErrDamaged, sqldb.ErrUnreachable} {
 		if errors.Is(err, known) {
-			return known.Error()
+			return "the database: " + known.Error()
 		}
 	}
 	return "the database does not answer; the log says more"

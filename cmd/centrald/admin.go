@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,14 +15,6 @@ import (
 	"posd/cli"
 	"posd/unixsocket"
 )
-
-// socket is where a running centrald listens for commands.
-func (p *program) socket() string {
-	if p.adminSocket != "" {
-		return p.adminSocket
-	}
-	return filepath.Join(p.folder(), "admin.sock")
-}
 
 // admin connects to the running centrald, or opens the database where none runs. kek
 // is nil for commands that need no key.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,9 +28,13 @@ key. That key is made too, as a file of mode 0600 beside the database, unless
 Keep a copy of the key-encryption key apart from the database and its backups:
 without it they are worthless, to a thief and to you.
 
+A database on a PostgreSQL server must be there already, and be empty:
+"createdb --template=template0 --locale=C central", owned by the user in the URL.
+
 --json prints an object: database, kek_file, tenant, hosts, ca_sha256.`,
 		Example: `  centrald init --host central.example.com,10.0.0.5 --tenant acme
-  centrald init --database /srv/centrald/central.db --host localhost --tenant acme --passphrase`,
+  centrald init --database /srv/centrald/central.db --host localhost --tenant acme --passphrase
+  centrald init --database 'postgres://centrald@pg1/central?sslmode=verify-full' --kek /etc/centrald/kek --host central.example.com --tenant acme`,
 		Args: cobra.NoArgs,
 	}
 	asJSON, kek := cli.JSONFlag(cmd), addKEKFlags(cmd)
@@ -51,10 +56,18 @@ without it they are worthless, to a thief and to you.
 		if made.KEKFile != "" {
 			fmt.Fprintf(p.env.Stdout, "Its key-encryption key is %s: keep a copy apart from the database.\n", made.KEKFile)
 		}
-		fmt.Fprintf(p.env.Stdout, "Next: centrald serve --database %s%s\n", made.Database, kek.said())
+		fmt.Fprintf(p.env.Stdout, "Next: centrald serve --database %s%s\n", quoted(made.Database), kek.said())
 		return nil
 	}
 	return cmd
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if strings.ContainsAny(word, " ?&*$;'\"`()<>|\\") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // made is what init tells.
@@ -70,16 +83,18 @@ func (p *program) setUp(ctx context.Context, s server.Setup, k *kekFlags) (made,
 	if err := s.Check(); err != nil {
 		return made{}, cli.Usagef("%v", err)
 	}
-	if err := os.MkdirAll(p.folder(), 0o700); err != nil {
-		return made{}, fmt.Errorf("make folder: %w", err)
+	if !p.remote() || k.file == "" && !k.passphrase {
+		if err := os.MkdirAll(p.folder(), 0o700); err != nil {
+			return made{}, fmt.Errorf("make folder: %w", err)
+		}
 	}
-	st, err := store.Open(ctx, p.database, true)
+	st, err := store.Open(ctx, p.opens(), true)
 	if err != nil {
 		return made{}, err
 	}
 	defer st.Close()
 	if _, err := st.Installation(ctx); err == nil {
-		return made{}, fmt.Errorf("%s: %w", p.database, store.ErrInitialised)
+		return made{}, fmt.Errorf("%s: %w", p.shown(), store.ErrInitialised)
 	} else if !errors.Is(err, store.ErrNotInitialised) {
 		return made{}, err
 	}
@@ -95,7 +110,7 @@ func (p *program) setUp(ctx context.Context, s server.Setup, k *kekFlags) (made,
 	if err != nil {
 		return made{}, err
 	}
-	m := made{Database: p.database, KEKFile: file, Tenant: s.Tenant, Hosts: s.Hosts}
+	m := made{Database: p.shown(), KEKFile: file, Tenant: s.Tenant, Hosts: s.Hosts}
 	for _, key := range keys {
 		if key.Purpose == store.CA {
 			sum := sha256.Sum256(key.Public)

@@ -11,9 +11,17 @@ import (
 	"posd/central/server/store"
 	"posd/cli/clitest"
 	"posd/identity"
+	"posd/postgresdb/postgrestest"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"centrald": main}) }
+var postgres postgrestest.Cluster
+
+// tests are all of them, with the PostgreSQL server that some need.
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int { return postgres.Main(t.m) }
+
+func TestMain(m *testing.M) { testscript.Main(tests{m}, map[string]func(){"centrald": main}) }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -23,6 +31,23 @@ func TestScripts(t *testing.T) {
 			return cond == "root" && os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ids": ids},
+	})
+}
+
+// TestScriptsOnPostgreSQL gives each script a database at $DATABASE and an empty
+// one at $OTHER.
+func TestScriptsOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	postgrestest.Require(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/postgres",
+		Setup: func(e *testscript.Env) error {
+			for _, name := range []string{"DATABASE", "OTHER"} {
+				e.Setenv(name, postgres.Database(t))
+			}
+			e.Setenv("STATE_DIRECTORY", e.WorkDir+"/state")
+			return nil
+		},
 	})
 }
 

@@ -2,11 +2,14 @@ package main
 
 import (
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,5 +57,45 @@ func TestSocketsFromSystemd(t *testing.T) {
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	if err := cmd.Wait(); err != nil || time.Since(begun) > 3*time.Second {
 		t.Errorf("SIGTERM: %v after %v\n%s", err, time.Since(begun), log.text.String())
+	}
+}
+
+// TestPSShowsNoPassword waits for a real process to say, with its password, why it
+// ended; until then its arguments show none.
+func TestPSShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a server that says nothing
+	must(t, err)
+	defer l.Close()
+	const secret = "hunter2"
+	cmd := exec.Command("centrald", "alarms", "list", "--database", "postgres://user:"+secret+"@"+l.Addr().String()+"/central?sslmode=disable")
+	out := newOutput()
+	cmd.Stdout, cmd.Stderr = out, out
+	must(t, cmd.Start())
+	defer cmd.Process.Kill()
+	conn, err := l.Accept() // by now it knows its password
+	must(t, err)
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+	must(t, err)
+	if !strings.Contains(string(args), "postgres://user:xxxxxxx@") {
+		t.Errorf("ps shows %q", args)
+	}
+	startup := make([]byte, 8)
+	_, err = io.ReadFull(conn, startup)
+	must(t, err)
+	_, err = conn.Read(make([]byte, 1000))
+	must(t, err)
+	_, err = conn.Write([]byte{'R', 0, 0, 0, 8, 0, 0, 0, 3}) // asks for the password in the clear
+	must(t, err)
+	answer := make([]byte, 1+4+len(secret)+1)
+	_, err = io.ReadFull(conn, answer)
+	must(t, err)
+	conn.Close()
+	if string(answer[5:len(answer)-1]) != secret {
+		t.Errorf("it sent %q", answer)
+	}
+	cmd.Wait()
+	if text := out.text.String(); strings.Contains(text, secret) || !strings.Contains(text, "it does not answer") {
+		t.Errorf("it said %s", text)
 	}
 }

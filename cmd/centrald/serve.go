@@ -7,15 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"posd/central/server"
-	"posd/central/server/store"
 	"posd/cli"
 )
 
@@ -28,6 +25,7 @@ const (
 type serveFlags struct {
 	listen, opsListen        string
 	lookupURL, operationsURL string
+	indexDir                 string
 }
 
 func (p *program) serve() *cobra.Command {
@@ -43,6 +41,7 @@ host that init was given with the listeners' ports, unless --lookup-url and
 --operations-url say otherwise.`,
 		Example: `  centrald serve
   centrald serve --database ./central.db --listen 127.0.0.1:8443 --ops-listen 127.0.0.1:8444
+  centrald serve --database 'postgres://centrald@pg1,pg2/central?sslmode=verify-full' --kek /etc/centrald/kek
   centrald serve --lookup-url https://central.example.com --operations-url https://enrol.example.com`,
 		Args: cobra.NoArgs,
 	}
@@ -52,6 +51,7 @@ host that init was given with the listeners' ports, unless --lookup-url and
 	cmd.Flags().StringVar(&f.opsListen, "ops-listen", ":8444", "address of the listener for enrolment, health and metrics")
 	cmd.Flags().StringVar(&f.lookupURL, "lookup-url", "", "https address that machines are told for lookups")
 	cmd.Flags().StringVar(&f.operationsURL, "operations-url", "", "https address that machines are told for enrolment and renewal")
+	cmd.Flags().StringVar(&f.indexDir, "index-dir", "", "folder for snapshots of the index, which make the next start quick (default: beside an SQLite database, or $STATE_DIRECTORY)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, u := range []string{f.lookupURL, f.operationsURL} {
 			if parsed, err := url.Parse(u); u != "" && (err != nil || parsed.Scheme != "https" || parsed.Host == "") {
@@ -68,10 +68,7 @@ func (p *program) run(ctx context.Context, kek *kekFlags, f serveFlags) error {
 		return err
 	}
 	log := p.env.Logger(slog.LevelInfo)
-	if _, err := os.Stat(p.database); errors.Is(err, os.ErrNotExist) {
-		return errors.New("there is no database " + p.database + ": run `centrald init`, or give --database")
-	}
-	st, i, err := opened(ctx, func() (*store.SQL, error) { return store.Open(ctx, p.database, true) })
+	st, i, err := p.openStore(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -90,7 +87,7 @@ func (p *program) run(ctx context.Context, kek *kekFlags, f serveFlags) error {
 	}
 	defer lookups.Close()
 	defer operations.Close()
-	opt := server.Options{Store: st, Keys: keys, IndexDir: filepath.Dir(p.database), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
+	opt := server.Options{Store: st, Keys: keys, IndexDir: p.snapshots(f.indexDir), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
 	if opt.LookupURL == "" {
 		opt.LookupURL = keys.PublicURL(lookups.Addr())
 	}

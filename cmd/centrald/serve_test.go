@@ -83,14 +83,14 @@ func ok(t *testing.T, args ...string) string {
 }
 
 // serve runs centrald until the test ends, or stop is called.
-func serve(t *testing.T, database string) (log *output, stop func() int) {
+func serve(t *testing.T, database string, flags ...string) (log *output, stop func() int) {
 	t.Helper()
 	log = newOutput()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan int, 1)
 	go func() {
 		done <- cli.Main(root, cli.Env{
-			Args:  []string{"serve", "--database", database, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"},
+			Args:  append([]string{"serve", "--database", database, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, flags...),
 			Stdin: strings.NewReader(""), Stdout: log, Stderr: log, Context: ctx,
 		})
 	}()
