@@ -2,14 +2,15 @@
 # make test     what passes on a fresh machine with Go, gcc and make
 # make test-all the same with -race, fuzzing and everything else, nothing skipped
 # make test-vm  devices on a real kernel, in a guest under qemu: see vm/README.md
-# make bench    ratios against a floor or a peer measured in the same run
+# make bench    central side by side with Redis, PostgreSQL and bare TLS, in one run; see bench/
+# make bench-go the benchmarks of the packages: ratios against a floor in the same run
 
 GO       ?= go
 BIN      := bin
 PROGRAMS := posd centrald posmaind
 FUZZTIME ?= 5000x
 
-.PHONY: all build demo test test-all test-vm test-unprivileged tools vet fuzz bench clean
+.PHONY: all build demo test test-all test-vm test-unprivileged tools vet fuzz bench bench-go test-bench clean
 
 all: build
 
@@ -36,9 +37,14 @@ NOCGO := ./aamva ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
 	POSD_TEST_ALL=1 $(GO) test -race ./...
+	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-bench
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-unprivileged
 	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-vm
 	$(MAKE) --no-print-directory fuzz
+
+# test-bench measures a little of everything, to see that make bench works.
+test-bench:
+	cd bench && $(GO) vet ./... && $(GO) test ./...
 
 # test-vm runs the case RUN, or all. With KEEP=1 its guest stays, to look around.
 test-vm:
@@ -60,6 +66,9 @@ tools:
 	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
 	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends postgresql; }
+	@command -v redis-server >/dev/null || { \
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends redis-server; }
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
@@ -75,7 +84,12 @@ fuzz:
 	  done; \
 	done
 
-bench:
+# bench takes BENCH's arguments: make bench BENCH='--keys 100000 lookups'
+bench: build
+	@cd bench && $(GO) build -trimpath -o ../$(BIN)/ .
+	@$(BIN)/bench --bin $(BIN) $(BENCH)
+
+bench-go:
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
 clean:
