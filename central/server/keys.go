@@ -167,6 +167,12 @@ func (h *held) get() vault.KEK {
 	return h.kek
 }
 
+func (h *held) set(kek vault.KEK) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.kek = kek
+}
+
 // String tells nothing.
 func (*Keys) String() string { return "Keys(redacted)" }
 

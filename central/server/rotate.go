@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"posd/central/server/store"
+	"posd/central/server/vault"
 	"posd/enroll"
 )
 
@@ -204,6 +205,52 @@ func DestroyHPKE(ctx context.Context, st store.Store, by store.Act, number uint3
 	}
 	if err != nil {
 		return did, fmt.Errorf("destroy hpke key %d: %w", number, err)
+	}
+	return did, nil
+}
+
+// RewrapAct is a change of the key-encryption key, by the ids of both.
+type RewrapAct struct {
+	KEK    string `json:"kek"`
+	Before string `json:"before"`
+}
+
+// Rewrap wraps all keys anew. The key-encryption key before opens them no more; the
+// process that k is of has the new one from then on. salt is that of its passphrase,
+// nil if there is none.
+func (k *Keys) Rewrap(ctx context.Context, st store.Store, by store.Act, kek vault.KEK, salt []byte) (RewrapAct, error) {
+	did := RewrapAct{KEK: kek.ID()}
+	by.Detail = &did
+	err := st.ChangeKeys(ctx, by, func(r *store.Keyring) error {
+		if did.Before = r.KEK; did.Before == did.KEK {
+			return fmt.Errorf("the keys are wrapped under key %s already", did.KEK)
+		}
+		i := k.installation
+		i.KEK, i.Salt = r.KEK, r.Salt
+		old := k.kek.get()
+		if err := fits(old, i); err != nil {
+			return err
+		}
+		r.KEK, r.Salt = kek.ID(), salt
+		for n, row := range r.Keys {
+			if row.Wrapped == nil {
+				continue
+			}
+			secret, err := old.Unwrap(row.Wrapped, wrapContext(i, row))
+			if err != nil {
+				return named(row, fmt.Errorf("%w: the row was changed: restore a backup", err))
+			}
+			r.Keys[n].Wrapped = kek.Wrap(secret, wrapContext(i, row))
+			clear(secret)
+		}
+		return nil
+	})
+	if err == nil {
+		k.kek.set(kek)
+		err = st.Scrub(ctx)
+	}
+	if err != nil {
+		return did, fmt.Errorf("rewrap keys: %w", err)
 	}
 	return did, nil
 }

@@ -14,6 +14,7 @@ import (
 	"posd/central"
 	"posd/central/server/opener"
 	"posd/central/server/store"
+	"posd/central/server/vault"
 )
 
 func (h *harness) act() store.Act { return store.Act{At: h.clock(), Actor: "someone", Action: "keys"} }
@@ -180,13 +181,13 @@ func TestLookupsGoOnWhileKeysChange(t *testing.T) {
 			}
 		})
 	}
-	for range 20 {
+	for range 8 {
 		h.rotate(time.Time{})
 		h.s.followKeys(t.Context())
 	}
 	cancel()
 	wg.Wait()
-	if m := h.fetch(lane); len(m.Keys) != 21 {
+	if m := h.fetch(lane); len(m.Keys) != 9 {
 		t.Errorf("%d keys in the manifest", len(m.Keys))
 	}
 }
@@ -267,5 +268,71 @@ func TestReplicaTellsOfKeysThatItCannotRead(t *testing.T) {
 	h.s.followKeys(t.Context())
 	if st := h.s.Status(); st.State != Ready || len(h.s.Keys().hpke) != 2 || h.s.Keys().hpke[1].State != opener.Destroyed {
 		t.Errorf("status %+v", st)
+	}
+}
+
+func TestRewrap(t *testing.T) {
+	h := start(t)
+	lane := h.enrol(lane1)
+	want := lane.resolve(visa, 1)
+	replica, err := OpenKeys(t.Context(), h.st, h.kek)
+	must(t, err)
+	h.rotate(h.clock().Add(time.Hour))
+	must(t, destroyed(RetireHPKE(t.Context(), h.st, h.act(), 2)))
+	must(t, destroyed(DestroyHPKE(t.Context(), h.st, h.act(), 2, true)))
+	before, err := h.st.Keys(t.Context())
+	must(t, err)
+	did, err := h.s.Keys().Rewrap(t.Context(), h.st, h.act(), kekOf(t, 9), nil)
+	if err != nil || did.KEK != kekOf(t, 9).ID() || did.Before != h.kek.ID() {
+		t.Fatalf("%+v, %v", did, err)
+	}
+	after, err := h.st.Keys(t.Context())
+	must(t, err)
+	for i, k := range after {
+		if k.Wrapped == nil != (before[i].Wrapped == nil) || k.Wrapped != nil && string(k.Wrapped) == string(before[i].Wrapped) {
+			t.Errorf("%s key %d is wrapped as before", k.Purpose, k.Number)
+		}
+	}
+	if _, err := OpenKeys(t.Context(), h.st, h.kek); !errors.Is(err, vault.ErrWrongKey) {
+		t.Errorf("the key before: %v", err)
+	}
+	if _, err := replica.Rewrap(t.Context(), h.st, h.act(), kekOf(t, 8), nil); !errors.Is(err, vault.ErrWrongKey) {
+		t.Errorf("of a replica that has the key before: %v", err)
+	}
+	if _, err := replica.RotateHPKE(t.Context(), h.st, h.act(), time.Time{}); !errors.Is(err, vault.ErrWrongKey) {
+		t.Errorf("a replica wrapped a key under the one before: %v", err)
+	}
+	// The server itself goes on, also with new keys.
+	h.s.followKeys(t.Context())
+	if _, err := h.s.Keys().RotateHPKE(t.Context(), h.st, h.act(), time.Time{}); err != nil {
+		t.Error(err)
+	}
+	h.s.followKeys(t.Context())
+	if got := lane.resolve(visa, 2); got.HHID != want.HHID || h.s.Status().State != Ready || len(h.fetch(lane).Keys) != 2 {
+		t.Errorf("%+v, %+v", got, h.s.Status())
+	}
+	h.kek = kekOf(t, 9)
+	h.restart(Limits{})
+	must(t, h.s.Load(t.Context()))
+	if got := lane.resolve(visa, 3); got.HHID != want.HHID || got.DeIdentTID != want.DeIdentTID {
+		t.Errorf("after a restart: %+v, want %+v", got, want)
+	}
+}
+
+func TestRewrapIsAllOrNothing(t *testing.T) {
+	st, path := database(t)
+	must(t, Init(t.Context(), st, kekOf(t, 1), setup))
+	keys, err := OpenKeys(t.Context(), st, kekOf(t, 1))
+	must(t, err)
+	change(t, path, `UPDATE keys SET wrapped = zeroblob(60) WHERE purpose = 'tid'`)
+	before, err := st.Keys(t.Context())
+	must(t, err)
+	if _, err := keys.Rewrap(t.Context(), st, store.Act{}, kekOf(t, 2), nil); err == nil || !strings.Contains(err.Error(), "tid key 1") {
+		t.Errorf("a key that was changed: %v", err)
+	}
+	after, err := st.Keys(t.Context())
+	must(t, err)
+	if i, err := st.Installation(t.Context()); err != nil || i.KEK != kekOf(t, 1).ID() || fmt.Sprint(before) != fmt.Sprint(after) {
+		t.Errorf("half of it was done: %+v, %v", i, err)
 	}
 }

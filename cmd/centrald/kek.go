@@ -117,26 +117,36 @@ func (k *kekFlags) make(ctx context.Context, p *program) (kek vault.KEK, salt []
 }
 
 func (p *program) choosePassphrase(ctx context.Context) (vault.KEK, []byte, error) {
-	secret, err := p.env.ReadSecret(ctx, "New passphrase of the key-encryption key: ")
+	key, salt, err := p.newPassphrase(ctx)
 	if err != nil {
 		return vault.KEK{}, nil, err
+	}
+	kek, err := vault.New(key)
+	return kek, salt, err
+}
+
+// newPassphrase gives the key of a new passphrase, and its salt. The caller wipes
+// the key.
+func (p *program) newPassphrase(ctx context.Context) (key, salt []byte, err error) {
+	secret, err := p.env.ReadSecret(ctx, "New passphrase of the key-encryption key: ")
+	if err != nil {
+		return nil, nil, err
 	}
 	if cli.IsTerminal(p.env.Stdin) {
 		again, err := p.env.ReadSecret(ctx, "The same again: ")
 		if err != nil {
-			return vault.KEK{}, nil, err
+			return nil, nil, err
 		}
 		defer clear(again)
 		if !bytes.Equal(secret, again) {
 			clear(secret)
-			return vault.KEK{}, nil, errors.New("the two passphrases differ")
+			return nil, nil, errors.New("the two passphrases differ")
 		}
 	}
-	var salt [vault.SaltSize]byte
-	rand.Read(salt[:])
-	kek, err := vault.FromPassphrase(secret, salt)
-	if err != nil {
-		return vault.KEK{}, nil, fmt.Errorf("choose passphrase: %w", err)
+	salt = make([]byte, vault.SaltSize)
+	rand.Read(salt)
+	if key, err = vault.Derive(secret, [vault.SaltSize]byte(salt)); err != nil {
+		return nil, nil, fmt.Errorf("choose passphrase: %w", err)
 	}
-	return kek, salt[:], nil
+	return key, salt, nil
 }

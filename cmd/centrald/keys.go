@@ -14,8 +14,8 @@ import (
 )
 
 func (p *program) keys() *cobra.Command {
-	return group("keys", "Central's keys: list, rotate, retire and destroy them",
-		"  centrald keys list\n  centrald keys rotate hpke", p.keysList(), p.keysRotate(), p.keysRetire(), p.keysDestroy())
+	return group("keys", "Central's keys: list, rotate, retire, destroy and rewrap them",
+		"  centrald keys list\n  centrald keys rotate hpke", p.keysList(), p.keysRotate(), p.keysRetire(), p.keysDestroy(), p.keysRewrap())
 }
 
 func (p *program) keysList() *cobra.Command {

@@ -44,6 +44,7 @@ func (c *Central) operations() []operation {
 		does("keys.rotate", c.rotate),
 		does("keys.retire", c.retire),
 		does("keys.destroy", c.destroy),
+		does("keys.rewrap", c.rewrap),
 		does("audit.list", c.audit),
 		does("audit.verify", c.verifyAudit),
 	}

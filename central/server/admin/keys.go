@@ -6,6 +6,7 @@ import (
 
 	"posd/central/server"
 	"posd/central/server/store"
+	"posd/central/server/vault"
 )
 
 // KeyList is all keys, and what wraps them.
@@ -65,6 +66,33 @@ func (c *Central) destroy(ctx context.Context, r KeyRequest) (server.KeyAct, err
 		return server.KeyAct{}, misuse("%q is not a key that can be destroyed: hpke is", r.Purpose)
 	}
 	return c.changedKey(server.DestroyHPKE(ctx, c.Store, c.act(ctx, "keys destroy", nil), r.Number, r.Compromised))
+}
+
+// RewrapRequest brings a new key-encryption key, of 32 bytes, and the salt of the
+// passphrase that it comes from, if it does.
+type RewrapRequest struct {
+	KEK  []byte `json:"kek"`
+	Salt []byte `json:"salt,omitempty"`
+}
+
+func (c *Central) rewrap(ctx context.Context, r RewrapRequest) (server.RewrapAct, error) {
+	defer clear(r.KEK)
+	if n := len(r.Salt); n != 0 && n != vault.SaltSize {
+		return server.RewrapAct{}, misuse("the salt of a passphrase has %d bytes, not %d", vault.SaltSize, n)
+	}
+	kek, err := vault.New(r.KEK)
+	if err != nil {
+		return server.RewrapAct{}, misuse("%v", err)
+	}
+	keys, err := c.Keys(ctx)
+	if err != nil {
+		return server.RewrapAct{}, err
+	}
+	did, err := keys.Rewrap(ctx, c.Store, c.act(ctx, "keys rewrap", nil), kek, r.Salt)
+	if err == nil {
+		c.changed()
+	}
+	return did, err
 }
 
 // changedKey tells the server of what was done.

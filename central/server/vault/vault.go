@@ -65,11 +65,21 @@ func New(key []byte) (KEK, error) {
 // FromPassphrase derives a KEK with argon2id and wipes the passphrase. It takes
 // a tenth of a second or so, and 64 MiB.
 func FromPassphrase(passphrase []byte, salt [SaltSize]byte) (KEK, error) {
+	key, err := Derive(passphrase, salt)
+	if err != nil {
+		return KEK{}, err
+	}
+	return New(key)
+}
+
+// Derive is FromPassphrase for a KEK that another process will use: it gives the 32
+// bytes, which the caller wipes.
+func Derive(passphrase []byte, salt [SaltSize]byte) ([]byte, error) {
 	defer clear(passphrase)
 	if len(passphrase) < 12 {
-		return KEK{}, errors.New("key-encryption key: a passphrase needs 12 characters or more")
+		return nil, errors.New("key-encryption key: a passphrase needs 12 characters or more")
 	}
-	return New(argon2.IDKey(passphrase, salt[:], argonPasses, argonMemory, argonThreads, KeySize))
+	return argon2.IDKey(passphrase, salt[:], argonPasses, argonMemory, argonThreads, KeySize), nil
 }
 
 // ReadFile reads a KEK from a file of 32 bytes, or of 64 hexadecimal digits and
@@ -77,34 +87,46 @@ func FromPassphrase(passphrase []byte, salt [SaltSize]byte) (KEK, error) {
 // error.
 func ReadFile(path string) (KEK, error) { return readFile(path, true) }
 
+// ReadKey is ReadFile for a KEK that another process will use: it gives the 32
+// bytes, which the caller wipes.
+func ReadKey(path string) ([]byte, error) { return readKey(path, true) }
+
 // ReadCredential is ReadFile without a look at the file's mode: it is for
 // $CREDENTIALS_DIRECTORY, where systemd sees to that.
 func ReadCredential(path string) (KEK, error) { return readFile(path, false) }
 
 func readFile(path string, private bool) (KEK, error) {
+	key, err := readKey(path, private)
+	if err != nil {
+		return KEK{}, err
+	}
+	return New(key)
+}
+
+func readKey(path string, private bool) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return KEK{}, fmt.Errorf("read key-encryption key: %w", err)
+		return nil, fmt.Errorf("read key-encryption key: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return KEK{}, fmt.Errorf("read key-encryption key: %w", err)
+		return nil, fmt.Errorf("read key-encryption key: %w", err)
 	}
 	if mode := info.Mode(); private && (!mode.IsRegular() || mode.Perm()&0o077 != 0) {
-		return KEK{}, fmt.Errorf("read key-encryption key: %s has mode %v: only its owner may have access to it: chmod 600 %s", path, mode, path)
+		return nil, fmt.Errorf("read key-encryption key: %s has mode %v: only its owner may have access to it: chmod 600 %s", path, mode, path)
 	}
 	raw := make([]byte, 2*KeySize+3)
 	defer clear(raw)
 	n, err := io.ReadFull(f, raw)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return KEK{}, fmt.Errorf("read key-encryption key: %w", err)
+		return nil, fmt.Errorf("read key-encryption key: %w", err)
 	}
 	key, err := decode(raw[:n])
 	if err != nil {
-		return KEK{}, fmt.Errorf("read key-encryption key: %s: %w", path, err)
+		return nil, fmt.Errorf("read key-encryption key: %s: %w", path, err)
 	}
-	return New(key)
+	return key, nil
 }
 
 func decode(raw []byte) ([]byte, error) {
