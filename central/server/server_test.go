@@ -37,7 +37,14 @@ func newLane(t testing.TB, c *servertest.Central, shop, number string) *lane {
 
 func laneOf(t testing.TB, c *servertest.Central, credentials *enroll.Store) *lane {
 	t.Helper()
-	client := c.Client(t, credentials)
+	return laneAt(t, c.LookupURL, credentials)
+}
+
+func laneAt(t testing.TB, address string, credentials *enroll.Store) *lane {
+	t.Helper()
+	client, err := central.NewClient(address, enroll.ClientConfig(credentials, enroll.Name{Role: enroll.Central}))
+	must(t, err)
+	t.Cleanup(client.Close)
 	own := credentials.Current()
 	signed, err := client.Manifest(t.Context(), 0)
 	must(t, err)

@@ -114,6 +114,14 @@ func (c *Central) Token(t testing.TB, name enroll.Name) enroll.Token {
 // credentials.
 func (c *Central) Enrol(t testing.TB, shop, lane string) *enroll.Store {
 	t.Helper()
+	credentials, err := enroll.Load(c.EnrolIn(t, shop, lane))
+	must(t, err)
+	return credentials
+}
+
+// EnrolIn is Enrol for a process that loads the credentials from a folder.
+func (c *Central) EnrolIn(t testing.TB, shop, lane string) (folder string) {
+	t.Helper()
 	name := enroll.Name{Tenant: Tenant, Shop: shop, Role: enroll.Lane, Lane: lane}
 	if lane == "" {
 		name.Role = enroll.POSMain
@@ -121,9 +129,7 @@ func (c *Central) Enrol(t testing.TB, shop, lane string) *enroll.Store {
 	dir := filepath.Join(t.TempDir(), "credentials")
 	_, err := enroll.Enroll(t.Context(), c.OperationsURL, c.Token(t, name), name.Role, dir)
 	must(t, err)
-	credentials, err := enroll.Load(dir)
-	must(t, err)
-	return credentials
+	return dir
 }
 
 // Client is a client of the lookups with a machine's credentials.
