@@ -39,7 +39,7 @@ type stage struct {
 // TestBenchmarkServer is the process that benchmarks measure, so that its processor
 // time is not mixed with that of who asks. In a run of the tests it does nothing.
 func TestBenchmarkServer(t *testing.T) {
-	if os.Getenv(childEnv) == "" {
+	if os.Getenv(childEnv) != "serve" {
 		return
 	}
 	much := server.Rate{PerSecond: 1e9, Burst: 1e9}
@@ -101,8 +101,19 @@ type measured struct {
 }
 
 func startMeasured(b *testing.B) *measured {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestBenchmarkServer$", "-test.timeout=10m")
-	cmd.Env = append(os.Environ(), childEnv+"=1")
+	m := &measured{}
+	m.in, m.out = startChild(b, "TestBenchmarkServer", "serve")
+	line, err := m.out.ReadBytes('\n')
+	must(b, err)
+	must(b, json.Unmarshal(line, &m.stage))
+	return m
+}
+
+// startChild runs a test in a process of its own.
+func startChild(b *testing.B, test, job string, before ...string) (io.Writer, *bufio.Reader) {
+	args := append(before, os.Args[0], "-test.run=^"+test+"$", "-test.timeout=10m")
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), childEnv+"="+job)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	must(b, err)
@@ -113,11 +124,7 @@ func startMeasured(b *testing.B) *measured {
 		in.Close()
 		cmd.Wait()
 	})
-	m := &measured{in: in, out: bufio.NewReader(out)}
-	line, err := m.out.ReadBytes('\n')
-	must(b, err)
-	must(b, json.Unmarshal(line, &m.stage))
-	return m
+	return in, bufio.NewReader(out)
 }
 
 // cpu is the processor time that the process has taken.
@@ -143,14 +150,14 @@ func (c *caller) ask() error {
 	return c.read(c.in)
 }
 
-func connect(b *testing.B, address string, credentials *enroll.Store) *tls.Conn {
+func connect(b testing.TB, address string, credentials *enroll.Store) *tls.Conn {
 	conn, err := tls.Dial("tcp", address, enroll.ClientConfig(credentials, enroll.Name{Role: enroll.Central}))
 	must(b, err)
 	b.Cleanup(func() { conn.Close() })
 	return conn
 }
 
-func httpRequest(b *testing.B, path string, v any) []byte {
+func httpRequest(b testing.TB, path string, v any) []byte {
 	body, err := json.Marshal(v)
 	must(b, err)
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: central.example:8443\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %d\r\n"+
@@ -158,22 +165,29 @@ func httpRequest(b *testing.B, path string, v any) []byte {
 }
 
 func readAnswer(in *bufio.Reader) error {
-	status, err := in.ReadSlice('\n')
+	status, err := readAny(in)
+	if err == nil && status != 200 {
+		err = fmt.Errorf("answered %d", status)
+	}
+	return err
+}
+
+// readAny reads an answer of any status.
+func readAny(in *bufio.Reader) (status int, err error) {
+	line, err := in.ReadSlice('\n')
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if !strings.HasPrefix(string(status), "HTTP/1.1 200") {
-		return fmt.Errorf("answered %q", status)
-	}
+	fmt.Sscanf(string(line), "HTTP/1.1 %d", &status)
 	length := 0
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if len(line) == 2 {
 			_, err = in.Discard(length)
-			return err
+			return status, err
 		}
 		if rest, ok := strings.CutPrefix(string(line), "Content-Length: "); ok {
 			fmt.Sscan(rest, &length)
@@ -237,6 +251,9 @@ func (l load) each() float64 { return float64(l.cpu.Microseconds()) / float64(le
 func (l load) rate() float64 { return float64(len(l.times)) / l.took.Seconds() }
 
 func (l load) percentile(p int) time.Duration {
+	if len(l.times) == 0 {
+		return 0
+	}
 	slices.Sort(l.times)
 	return l.times[len(l.times)*p/100]
 }
