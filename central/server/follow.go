@@ -264,6 +264,11 @@ func (s *Server) Status() Status {
 	if s.keeping != nil {
 		st.Reasons = append(st.Reasons, "the index has no new snapshot: the next start takes longer; the log says more")
 	}
+	if s.lookupLog != nil {
+		if _, failing := s.lookupLog.Dropped(); failing != nil {
+			st.Reasons = append(st.Reasons, "lookups are answered and not logged; the log says more")
+		}
+	}
 	if !s.Alive() {
 		st.Reasons = append(st.Reasons, "changes have not been followed for a while")
 	}

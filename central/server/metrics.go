@@ -63,6 +63,13 @@ func newMetrics(s *Server) *metrics {
 		gauge("centrald_index_tids", "TIDs known in memory.", func() float64 { n, _ := s.directory.Size(); return float64(n) }),
 		gauge("centrald_index_bytes", "Memory that the index takes.", func() float64 { _, b := s.directory.Size(); return float64(b) }),
 		gauge("centrald_change_sequence", "Number of the last change that memory has seen.", func() float64 { return float64(s.directory.Change()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "centrald_lookup_log_dropped_total", Help: "Lookups that were answered and not logged."}, func() float64 {
+			if s.lookupLog == nil {
+				return 0
+			}
+			n, _ := s.lookupLog.Dropped()
+			return float64(n)
+		}),
 		gauge("centrald_ready", "1 if lookups are answered.", func() float64 { return yes(s.Status().State != NotReady) }),
 		gauge("centrald_degraded", "1 if something that readyz tells is wrong.", func() float64 { return yes(len(s.Status().Reasons) > 0) }),
 		gauge("centrald_certificate_expiry_timestamp_seconds", "When central's own certificate ends.", func() float64 {

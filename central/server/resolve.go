@@ -11,6 +11,7 @@ import (
 
 	"posd/central"
 	"posd/central/server/directory"
+	"posd/central/server/lookuplog"
 	"posd/central/server/opener"
 	"posd/enctid"
 	"posd/enroll"
@@ -22,15 +23,24 @@ import (
 // resolve answers POST /v1/resolve.
 func (s *Server) resolve(v *visitor, in body, w *work) ([]byte, *central.Problem) {
 	begun := time.Now()
+	w.req = central.Request{} // the one before may have been another basket's
 	found, outcome, p := s.lookup(v, in, w)
 	s.hold(begun, outcome)
 	s.metrics.lookups[outcome].Inc()
+	s.keepLookup(v, &w.req, begun, outcome)
 	s.metrics.duration.Observe(time.Since(begun).Seconds())
 	if p != nil {
 		return nil, p
 	}
 	w.answer = appendAnswer(w.answer[:0], &w.req, &found)
 	return w.answer, nil
+}
+
+// keepLookup has a lookup logged, if lookups are.
+func (s *Server) keepLookup(v *visitor, req *central.Request, at time.Time, outcome string) {
+	if s.lookupLog != nil {
+		s.lookupLog.Add(lookuplog.Entry{At: at, Lane: v.text, Basket: req.Basket, Swipe: req.Swipe, Outcome: outcome})
+	}
 }
 
 func (s *Server) lookup(v *visitor, in body, w *work) (none directory.Answer, outcome string, p *central.Problem) {

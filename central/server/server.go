@@ -28,6 +28,7 @@ import (
 
 	"posd/central"
 	"posd/central/server/directory"
+	"posd/central/server/lookuplog"
 	"posd/central/server/opener"
 	"posd/central/server/store"
 	"posd/enroll"
@@ -51,6 +52,8 @@ type Options struct {
 	Limits Limits           // zero: DefaultLimits
 	Now    func() time.Time // nil: time.Now
 
+	Lookups *lookuplog.Log // keeps who asked when; nil: nothing does. The server runs it
+
 	IndexDir string // where snapshots of the index are kept; "": all is read from the store after a restart
 
 	LookupURL     string // what machines are told at enrolment
@@ -69,6 +72,7 @@ type Server struct {
 	log       *slog.Logger
 	now       func() time.Time
 	opener    *opener.Opener
+	lookupLog *lookuplog.Log
 	directory *directory.Directory
 	metrics   *metrics
 	identity  *ownIdentity
@@ -104,7 +108,7 @@ func New(opt Options) (*Server, error) {
 	s := &Server{
 		store: opt.Store, log: opt.Log, now: opt.Now,
 		lookupURL: opt.LookupURL, operationsURL: opt.OperationsURL, wrap: opt.Wrap, identity: &ownIdentity{},
-		nudged: make(chan struct{}, 1),
+		nudged: make(chan struct{}, 1), lookupLog: opt.Lookups,
 	}
 	s.keys.Store(opt.Keys)
 	if s.wrap == nil {
@@ -197,6 +201,7 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 	front := s.newFront()
 	back := s.httpServer(s.OperationsHandler(), s.OperationsTLS())
 	failed := make(chan error, 3)
+	stopLog := s.runLookupLog()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := front.serve(lookups, s.LookupTLS()); err != nil {
@@ -230,7 +235,19 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 	stop()
 	s.drain(front.stop, func(ctx context.Context) error { return cmp.Or(back.Shutdown(ctx), back.Close()) })
 	wg.Wait()
+	stopLog()
 	return err
+}
+
+// runLookupLog writes the log of lookups until stop is called.
+func (s *Server) runLookupLog() (stop func()) {
+	if s.lookupLog == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.lookupLog.Run(ctx) })
+	return func() { cancel(); wg.Wait() }
 }
 
 // drain lets requests in flight end. A connection on which nothing has come yet,

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"posd/central/server"
 	"posd/central/server/admin"
 	"posd/central/server/directory"
-	"posd/central/server/store"
 	"posd/cli"
 	"posd/unixsocket"
 )
@@ -26,7 +24,7 @@ func (p *program) admin(ctx context.Context, kek *kekFlags) (*admin.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &admin.Central{Store: st, Now: time.Now}
+	c := &admin.Central{Store: st, Now: time.Now, LookupDir: p.lookupDir()}
 	c.Keys = onceOpened(func(ctx context.Context) (*server.Keys, error) { return kek.open(ctx, p, st, i) })
 	c.Directory = onceOpened(func(ctx context.Context) (*directory.Directory, error) {
 		keys, err := c.Keys(ctx)
@@ -58,10 +56,15 @@ func call[Answer any](ctx context.Context, p *program, kek *kekFlags, operation 
 	}
 	defer c.Close()
 	answer, err := admin.Call[Answer](ctx, c, operation, request)
+	return answer, misused(err)
+}
+
+// misused gives a wrong call the exit status of one.
+func misused(err error) error {
 	if errors.Is(err, admin.ErrMisuse) {
-		err = cli.Usagef("%v", err)
+		return cli.Usagef("%v", err)
 	}
-	return answer, err
+	return err
 }
 
 // adminDrain is how long commands may still take when the server ends.
@@ -69,16 +72,20 @@ const adminDrain = time.Second
 
 // serveAdmin serves commands until stop is called. Without its socket a server
 // still answers lookups.
-func (p *program) serveAdmin(s *server.Server, st store.Store, log *slog.Logger) (stop func()) {
+func (p *program) serveAdmin(s *server.Server, opt server.Options) (stop func()) {
+	log := opt.Log
 	l, err := unixsocket.Listen(p.socket())
 	if err != nil {
 		log.Error("no commands are taken from this machine; lookups go on", "error", err)
 		return func() {}
 	}
 	c := &admin.Central{
-		Store: st, Now: time.Now, Changed: s.Changed,
+		Store: opt.Store, Now: time.Now, Changed: s.Changed, LookupDir: p.lookupDir(),
 		Keys:      func(context.Context) (*server.Keys, error) { return s.Keys(), nil },
 		Directory: func(context.Context) (*directory.Directory, error) { return s.Directory(), nil },
+	}
+	if opt.Lookups != nil {
+		c.FlushLookups = opt.Lookups.Flush
 	}
 	srv := c.Server()
 	var wg sync.WaitGroup

@@ -15,8 +15,8 @@ import (
 )
 
 func (p *program) audit() *cobra.Command {
-	return group("audit", "What operators did",
-		"  centrald audit list\n  centrald audit verify", p.auditList(), p.auditVerify())
+	return group("audit", "What operators did, and what lanes asked",
+		"  centrald audit list\n  centrald audit verify\n  centrald audit lookups --store 12 --lane 3 --since 2026-11-01", p.auditList(), p.auditVerify(), p.auditLookups())
 }
 
 func (p *program) auditList() *cobra.Command {

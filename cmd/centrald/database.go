@@ -22,15 +22,32 @@ const (
 func (p *program) remote() bool { return postgresdb.IsURL(p.database) }
 
 // folder holds what is not in the database: beside an SQLite file; with a server
-// the folder that systemd gives.
+// the folder that --state or systemd gives.
 func (p *program) folder() string {
-	if !p.remote() {
-		return filepath.Dir(p.database)
-	}
-	if dir := p.getenv("STATE_DIRECTORY"); dir != "" {
+	if dir := p.state(); dir != "" {
 		return dir
 	}
 	return defaultFolder
+}
+
+// state is where a service keeps what it can do without: snapshots of the index and
+// the log of lookups; "": nowhere.
+func (p *program) state() string {
+	switch {
+	case p.stateDir != "":
+		return p.stateDir
+	case p.remote():
+		return p.getenv("STATE_DIRECTORY")
+	}
+	return filepath.Dir(p.database)
+}
+
+// lookupDir is where lookups are logged; "": nowhere.
+func (p *program) lookupDir() string {
+	if p.state() == "" {
+		return ""
+	}
+	return filepath.Join(p.state(), "lookups")
 }
 
 // shown names the database, without a password.
@@ -95,15 +112,4 @@ func (p *program) socket() string {
 		name = fmt.Sprintf("admin-%x.sock", sum[:4])
 	}
 	return filepath.Join(p.folder(), name)
-}
-
-// snapshots is where those of the index are kept; "": nowhere.
-func (p *program) snapshots(dir string) string {
-	switch {
-	case dir != "":
-		return dir
-	case p.remote():
-		return p.getenv("STATE_DIRECTORY")
-	}
-	return p.folder()
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posd/central/server"
+	"posd/central/server/lookuplog"
 	"posd/cli"
 )
 
@@ -25,7 +26,7 @@ const (
 type serveFlags struct {
 	listen, opsListen        string
 	lookupURL, operationsURL string
-	indexDir                 string
+	keepLookups              int
 }
 
 func (p *program) serve() *cobra.Command {
@@ -49,9 +50,9 @@ host that init was given with the listeners' ports, unless --lookup-url and
 	var f serveFlags
 	cmd.Flags().StringVar(&f.listen, "listen", ":8443", "address of the listener for lookups")
 	cmd.Flags().StringVar(&f.opsListen, "ops-listen", ":8444", "address of the listener for enrolment, health and metrics")
+	cmd.Flags().IntVar(&f.keepLookups, "keep-lookups", 366, "for how many days it is kept which lane asked when (see audit lookups); 0: not at all")
 	cmd.Flags().StringVar(&f.lookupURL, "lookup-url", "", "https address that machines are told for lookups")
 	cmd.Flags().StringVar(&f.operationsURL, "operations-url", "", "https address that machines are told for enrolment and renewal")
-	cmd.Flags().StringVar(&f.indexDir, "index-dir", "", "folder for snapshots of the index, which make the next start quick (default: beside an SQLite database, or $STATE_DIRECTORY)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, u := range []string{f.lookupURL, f.operationsURL} {
 			if parsed, err := url.Parse(u); u != "" && (err != nil || parsed.Scheme != "https" || parsed.Host == "") {
@@ -87,12 +88,17 @@ func (p *program) run(ctx context.Context, kek *kekFlags, f serveFlags) error {
 	}
 	defer lookups.Close()
 	defer operations.Close()
-	opt := server.Options{Store: st, Keys: keys, IndexDir: p.snapshots(f.indexDir), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
+	opt := server.Options{Store: st, Keys: keys, IndexDir: p.state(), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
 	if opt.LookupURL == "" {
 		opt.LookupURL = keys.PublicURL(lookups.Addr())
 	}
 	if opt.OperationsURL == "" {
 		opt.OperationsURL = keys.PublicURL(operations.Addr())
+	}
+	if f.keepLookups > 0 && p.lookupDir() != "" {
+		if opt.Lookups, err = lookuplog.Open(lookuplog.Options{Dir: p.lookupDir(), Days: f.keepLookups}); err != nil {
+			return err
+		}
 	}
 	return p.answer(ctx, opt, lookups, operations)
 }
@@ -104,7 +110,7 @@ func (p *program) answer(ctx context.Context, opt server.Options, lookups, opera
 	}
 	opt.Log.Info("listening", "lookups", lookups.Addr().String(), "operations", operations.Addr().String(),
 		"lookup_url", opt.LookupURL, "operations_url", opt.OperationsURL)
-	stopAdmin := p.serveAdmin(s, opt.Store, opt.Log)
+	stopAdmin := p.serveAdmin(s, opt)
 	defer stopAdmin()
 	supervisor := newSupervisor(s, opt.Log)
 	err = s.Run(ctx, lookups, operations, func() {

@@ -348,3 +348,45 @@ func TestLookupsGoOnWithoutTheAdminSocket(t *testing.T) {
 	log.wait(t, `msg="no commands are taken from this machine; lookups go on" error=".*this is no socket`)
 	ok(t, "lanes", "list", "--database", database)
 }
+
+func TestLookupsAreLogged(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "c.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	log, stop := serve(t, database)
+	operations := log.wait(t, `operations_url=(\S+)`)
+	ask := resolver(t, enrol(t, database, operations, "--store", "12", "--lane", "1"))
+	var last central.Answer
+	for range 2 {
+		var err error
+		last, err = ask("4111111111111111")
+		must(t, err)
+	}
+	lookups := func(args ...string) string {
+		return ok(t, append([]string{"audit", "lookups", "--database", database}, args...)...)
+	}
+	list := lookups("--json")
+	if strings.Count(list, "\n") != 2 || strings.Count(list, `"lane":"hhid://acme/12/lane/1"`) != 2 || !strings.Contains(list, `"outcome":"created"`) ||
+		!strings.Contains(list, `"basket":"`+last.Basket.String()+`","swipe":1,"outcome":"known"}`) {
+		t.Errorf("lookups:\n%s", list)
+	}
+	if list := lookups("--store", "12", "--lane", "1"); strings.Count(list, "hhid://acme/12/lane/1") != 2 {
+		t.Errorf("of the lane:\n%s", list)
+	}
+	for _, none := range [][]string{{"--store", "12", "--lane", "2"}, {"--since", "2100-01-01"}, {"--until", "2020-01-01T00:00:00Z"}} {
+		if list := lookups(none...); list != "Nothing was looked up.\n" {
+			t.Errorf("%v:\n%s", none, list)
+		}
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("status %d", code)
+	}
+	if again := lookups("--json"); again != list {
+		t.Errorf("without a server:\n%s", again)
+	}
+	for _, wrong := range [][]string{{"--since", "yesterday"}, {"--store", "12"}, {"--store", "12", "--lane", "a b"}} {
+		if status, _, errs := centrald(t, append([]string{"audit", "lookups", "--database", database}, wrong...)...); status != 2 {
+			t.Errorf("%v: status %d, %s", wrong, status, errs)
+		}
+	}
+}

@@ -25,6 +25,10 @@ type Central struct {
 	Keys func(context.Context) (*server.Keys, error)
 	// Directory gives the directory of the running server, or one that is empty.
 	Directory func(context.Context) (*directory.Directory, error)
+	// LookupDir is where lookups are logged, and FlushLookups, if not nil, has the
+	// running server write what it has not yet.
+	LookupDir    string
+	FlushLookups func(context.Context) error
 	// Changed, if not nil, is called after each operation that changed something.
 	Changed func()
 	Now     func() time.Time
@@ -47,6 +51,7 @@ func (c *Central) operations() []operation {
 		does("keys.rewrap", c.rewrap),
 		does("audit.list", c.audit),
 		does("audit.verify", c.verifyAudit),
+		streams("audit.lookups", c.lookups),
 	}
 }
 

@@ -33,7 +33,7 @@ type Entry struct {
 	At      time.Time `json:"at"` // to the millisecond
 	Lane    string    `json:"lane"`
 	Basket  uuid.UUID `json:"basket"`
-	Swipe   int       `json:"swipe"`
+	Swipe   uint32    `json:"swipe"`
 	Outcome string    `json:"outcome"`
 }
 
@@ -57,7 +57,7 @@ func appendBlock(b []byte, entries []Entry) []byte {
 		b = binary.AppendVarint(b, at-last)
 		b = binary.AppendUvarint(b, places[e.Lane])
 		b = binary.AppendUvarint(b, places[e.Outcome])
-		b = binary.AppendVarint(b, int64(e.Swipe))
+		b = binary.AppendUvarint(b, uint64(e.Swipe))
 		b = append(b, e.Basket[:]...)
 		last = at
 	}
@@ -130,7 +130,7 @@ func parsePayload(b []byte) ([]Entry, error) {
 	entries := make([]Entry, 0, n)
 	for range n {
 		last += r.signed()
-		e := Entry{At: time.UnixMilli(last).UTC(), Lane: r.word(words), Outcome: r.word(words), Swipe: int(r.signed())}
+		e := Entry{At: time.UnixMilli(last).UTC(), Lane: r.word(words), Outcome: r.word(words), Swipe: uint32(r.number())}
 		copy(e.Basket[:], r.bytes(uint64(len(e.Basket))))
 		entries = append(entries, e)
 	}

@@ -19,7 +19,7 @@ import (
 var start = time.Date(2026, 1, 31, 23, 59, 0, 0, time.UTC)
 
 func entry(n int) Entry {
-	return Entry{At: start.Add(time.Duration(n) * time.Millisecond), Lane: []string{"12/1", "12/2", "13/1"}[n%3], Basket: uuid.UUID{1, byte(n), byte(n >> 8)}, Swipe: n % 4, Outcome: []string{"known", "created"}[n%2]}
+	return Entry{At: start.Add(time.Duration(n) * time.Millisecond), Lane: []string{"12/1", "12/2", "13/1"}[n%3], Basket: uuid.UUID{1, byte(n), byte(n >> 8)}, Swipe: uint32(n % 4), Outcome: []string{"known", "created"}[n%2]}
 }
 
 func all(t *testing.T, dir string) (entries []Entry, skipped int) {
@@ -205,7 +205,7 @@ func TestBlocksRoundTrip(t *testing.T) {
 			e := Entry{
 				At:   time.UnixMilli(rapid.Int64Range(-1<<40, 1<<45).Draw(t, "at")).UTC(),
 				Lane: rapid.SampledFrom([]string{"", "12/1", "HHll", "x"}).Draw(t, "lane"), Outcome: rapid.SampledFrom([]string{"known", "HHll"}).Draw(t, "outcome"),
-				Swipe: rapid.Int().Draw(t, "swipe"),
+				Swipe: rapid.Uint32().Draw(t, "swipe"),
 			}
 			copy(e.Basket[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "basket"))
 			return e
