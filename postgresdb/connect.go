@@ -70,7 +70,7 @@ func parse(raw string, opt Options) (*pgx.ConnConfig, error) {
 		return nil, errors.New("the database's URL is not of the form postgres://user@host:port/database?sslmode=verify-full") // err holds the password
 	}
 	query := u.Query()
-	if strings.Contains(u.Host, ",") && !query.Has("target_session_attrs") {
+	if strings.Contains(u.Host+query.Get("host"), ",") && !query.Has("target_session_attrs") {
 		query.Set("target_session_attrs", "read-write")
 	}
 	u.RawQuery = query.Encode()
@@ -126,9 +126,8 @@ func name(cfg *pgx.ConnConfig) string {
 	return "postgres://" + strings.Join(hosts, ",") + "/" + cfg.Database
 }
 
-// pool gives a pool of connections on which settings were executed. Nothing is
-// opened yet.
-func pool(cfg *pgx.ConnConfig, size int, patience time.Duration, settings string) *sql.DB {
+// dialing is cfg with connections that notice when the other end is gone.
+func dialing(cfg *pgx.ConnConfig, patience time.Duration) *pgx.ConnConfig {
 	own := cfg.Copy()
 	dialer := &net.Dialer{
 		Timeout:         cfg.ConnectTimeout,
@@ -142,13 +141,21 @@ func pool(cfg *pgx.ConnConfig, size int, patience time.Duration, settings string
 		}
 		return &patient{Conn: conn, patience: patience}, nil
 	}
-	p := stdlib.OpenDB(*own, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	return own
+}
+
+// pool gives a pool of connections on which settings were executed. Nothing is
+// opened yet.
+func pool(cfg *pgx.ConnConfig, size int, patience time.Duration, settings string) *sql.DB {
+	begin := func(ctx context.Context, c *pgx.Conn) error {
 		err := prepareSession(ctx, c, settings)
 		if err != nil {
 			c.Close(context.WithoutCancel(ctx))
 		}
 		return err
-	}))
+	}
+	noPing := func(context.Context, stdlib.ShouldPingParams) bool { return false }
+	p := stdlib.OpenDB(*dialing(cfg, patience), stdlib.OptionAfterConnect(begin), stdlib.OptionResetSession(stillThere), stdlib.OptionShouldPing(noPing))
 	p.SetMaxOpenConns(size)
 	p.SetMaxIdleConns(size)
 	p.SetConnMaxIdleTime(5 * time.Minute)

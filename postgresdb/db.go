@@ -30,6 +30,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"posd/sqldb"
@@ -51,6 +52,9 @@ type DB struct {
 	reader *sql.DB
 	batch  *sqldb.Batcher
 	close  sync.Once
+
+	notifies bool            // whether the database has notifications
+	listener *pgx.ConnConfig // for them
 }
 
 // String names the database, without user and password.
@@ -78,11 +82,19 @@ const (
 // commit, the change may have been made: who asks again must find it, not make
 // it twice.
 func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
+	return db.write(ctx, db.notifies, fn)
+}
+
+func (db *DB) write(ctx context.Context, notify bool, fn func(*sql.Tx) error) error {
 	if db.writer == nil {
 		return fmt.Errorf("write %s: %w", db.name, errOpenedReadOnly)
 	}
+	turn := `UPDATE writer SET turn = turn + 1`
+	if notify {
+		turn += "; NOTIFY " + channel // sent with the commit
+	}
 	for try := 1; ; try++ {
-		err := db.transact(ctx, fn)
+		err := db.transact(ctx, turn, fn)
 		if !conflict(err) || try == maxTries || !wait(ctx, try) {
 			return db.explain("write", err)
 		}
@@ -101,8 +113,8 @@ func wait(ctx context.Context, try int) bool {
 	}
 }
 
-func (db *DB) transact(ctx context.Context, fn func(*sql.Tx) error) error {
-	conn, tx, err := db.begin(ctx)
+func (db *DB) transact(ctx context.Context, turn string, fn func(*sql.Tx) error) error {
+	conn, tx, err := db.begin(ctx, turn)
 	if err != nil {
 		return err
 	}
@@ -117,7 +129,7 @@ func (db *DB) transact(ctx context.Context, fn func(*sql.Tx) error) error {
 
 // begin takes the writer's turn. A connection that was lost in the meantime is
 // made again: nothing was done on it yet.
-func (db *DB) begin(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
+func (db *DB) begin(ctx context.Context, turn string) (*sql.Conn, *sql.Tx, error) {
 	for try := 1; ; try++ {
 		conn, err := db.writer.Conn(ctx)
 		if err != nil {
@@ -125,7 +137,7 @@ func (db *DB) begin(ctx context.Context) (*sql.Conn, *sql.Tx, error) {
 		}
 		tx, err := conn.BeginTx(context.Background(), &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		if err == nil {
-			if _, err = tx.ExecContext(ctx, `UPDATE writer SET turn = turn + 1`); err == nil {
+			if _, err = tx.ExecContext(ctx, turn); err == nil {
 				return conn, tx, nil
 			}
 			tx.Rollback()
@@ -172,7 +184,7 @@ func (db *DB) View(ctx context.Context, fn func(*sql.Tx) error) error {
 func (db *DB) Read() *sql.DB { return db.reader }
 
 // Batch is Write for many goroutines at once, which share a turn and a commit;
-// see sqldb.Batcher.
+// see sqldb.Batcher. It is for what comes often, and wakes no listener.
 func (db *DB) Batch(ctx context.Context, fn func(*sql.Tx) error) error { return db.batch.Do(ctx, fn) }
 
 // Close waits for what is being written, then closes all connections.

@@ -26,13 +26,14 @@ func lost(conn *sql.Conn, err error) error {
 	if err == nil {
 		return nil
 	}
-	closed := raw(conn, func(c *stdlib.Conn) error {
-		if c.Conn().IsClosed() || classify(err) == sqldb.ErrReadOnly {
+	closed, standby := false, classify(err) == sqldb.ErrReadOnly
+	raw(conn, func(c *stdlib.Conn) error {
+		if closed = c.Conn().IsClosed(); closed || standby {
 			return driver.ErrBadConn // the pool drops it
 		}
 		return nil
 	})
-	if closed != nil && classify(err) == nil {
+	if closed {
 		return fmt.Errorf("%w: %w", errConnection, err)
 	}
 	return err
@@ -113,6 +114,10 @@ func classifyState(code string) error {
 
 // turns is what the batcher writes to.
 type turns struct{ *DB }
+
+func (t turns) Write(ctx context.Context, fn func(*sql.Tx) error) error {
+	return t.write(ctx, false, fn)
+}
 
 // Lost reports whether all of a transaction has to be run again.
 func (turns) Lost(err error) bool { return conflict(err) }

@@ -72,7 +72,7 @@ func configure(url string, migrations fs.FS, opt Options) (*DB, []sqldb.Migratio
 	if readers == 0 {
 		readers = 4
 	}
-	db := &DB{name: name(cfg), reader: pool(cfg, readers, patience, session()+"; SET default_transaction_read_only = on")}
+	db := &DB{name: name(cfg), listener: dialing(cfg, 0), reader: pool(cfg, readers, patience, session()+"; SET default_transaction_read_only = on")}
 	db.batch = sqldb.NewBatcher(turns{db})
 	return db, steps, cfg, nil
 }
@@ -105,7 +105,12 @@ func (db *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, steps []sqldb.Mi
 		return err
 	}
 	migrating := &DB{name: db.name, writer: slow}
-	return sqldb.Migrate(ctx, migrating.Write, steps)
+	if err := sqldb.Migrate(ctx, migrating.Write, steps); err != nil {
+		return err
+	}
+	_, err = slow.ExecContext(ctx, "NOTIFY "+channel)
+	db.notifies = err == nil
+	return nil
 }
 
 // claim marks an empty database as ours. Of several that do so at the same time,

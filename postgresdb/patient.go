@@ -1,9 +1,17 @@
 package postgresdb
 
 import (
+	"context"
+	"crypto/tls"
+	"database/sql/driver"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 )
 
 // patient is a connection that waits for an answer only so long: the statements
@@ -31,4 +39,36 @@ func (c *patient) SetDeadline(t time.Time) error {
 	defer c.mu.Unlock()
 	c.set = !t.IsZero()
 	return c.Conn.SetDeadline(t)
+}
+
+// alive reports whether a connection that waits in a pool is as it was left. A
+// server says something on it only to end it.
+func (c *patient) alive() bool {
+	conn, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	quiet := false
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, e := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		quiet = errors.Is(e, unix.EAGAIN)
+		return true
+	})
+	return err == nil && quiet
+}
+
+// stillThere spares a use the loss of its connection before it began.
+func stillThere(_ context.Context, c *pgx.Conn) error {
+	conn := c.PgConn().Conn()
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if p, ok := conn.(*patient); ok && !p.alive() {
+		return driver.ErrBadConn
+	}
+	return nil
 }

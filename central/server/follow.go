@@ -60,9 +60,11 @@ func (s *Server) follow(ctx context.Context) {
 		case <-s.nudged:
 		}
 		s.followKeys(ctx)
+		s.stamp() // each may wait for a server that does not answer
 		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx)))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
 			probed = now
+			s.stamp()
 			s.noteWrite(true, s.store.Probe(ctx))
 		}
 		if now := s.now(); now.Sub(issued) >= issueEvery {

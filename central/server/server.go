@@ -224,6 +224,7 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 			ready()
 		}
 		wg.Go(func() { s.keepIndex(ctx) })
+		wg.Go(func() { s.store.Listen(ctx, s.Changed) })
 		s.follow(ctx)
 	})
 	var err error

@@ -11,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -107,7 +109,7 @@ func program(name string) (string, error) {
 // Server is one PostgreSQL server.
 type Server struct {
 	dir  string // holds data and the socket
-	port int    // on 127.0.0.1; 0: none
+	port int    // 0: it has only its socket
 	args []string
 
 	cmd   *exec.Cmd
@@ -159,6 +161,9 @@ func (s *Server) Standby(name string, settings ...string) (*Server, error) {
 		return nil, err
 	}
 	from := fmt.Sprintf("host=%s user=postgres application_name=%s", s.dir, name)
+	if s.port != 0 {
+		from += fmt.Sprintf(" port=%d", s.port)
+	}
 	if err := b.run("pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--wal-method=stream", "--pgdata="+b.data(), "--dbname="+from); err != nil {
 		b.Remove()
 		return nil, err
@@ -166,11 +171,17 @@ func (s *Server) Standby(name string, settings ...string) (*Server, error) {
 	return b, nil
 }
 
-// Listen has the server listen on 127.0.0.1 (or address) at a port as well, from its
-// next start on.
-func (s *Server) Listen(address string, port int) {
-	s.port = port
-	s.args = append(s.args, "-c", "listen_addresses="+address, "-c", fmt.Sprintf("port=%d", port))
+// Listen has the server listen on an address as well, at a port that is free, from
+// its next start on; it gives host:port.
+func (s *Server) Listen(address string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	s.port = l.Addr().(*net.TCPAddr).Port
+	s.args = append(s.args, "-c", "listen_addresses="+address, "-c", fmt.Sprintf("port=%d", s.port))
+	return l.Addr().String(), nil
 }
 
 // Host gives the folder of the socket.
@@ -183,6 +194,39 @@ func (s *Server) URL(database string) string {
 		url += fmt.Sprintf("&port=%d", s.port)
 	}
 	return url
+}
+
+// Synchronous has a server that runs acknowledge a commit only once a standby, which
+// runs too, has it on its disk. It returns when that is so.
+func (s *Server) Synchronous(standby string) error {
+	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + standby + "'", "SELECT pg_reload_conf()"} {
+		if err := s.Exec("postgres", statement); err != nil {
+			return err
+		}
+	}
+	return s.Await("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND application_name = '" + standby + "'")
+}
+
+// Await asks the server until a condition is true, for a minute at most.
+func (s *Server) Await(condition string) error {
+	db, err := sql.Open("pgx", s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for tick := time.Tick(20 * time.Millisecond); ; {
+		var is bool
+		if err := db.QueryRowContext(ctx, condition).Scan(&is); err != nil || is {
+			return err
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return fmt.Errorf("not so after a minute: %s", condition)
+		}
+	}
 }
 
 // Start starts the server and returns once it takes connections.
@@ -244,8 +288,21 @@ func (s *Server) Promote() error {
 	return s.run("pg_ctl", "promote", "--wait", "--pgdata="+s.data())
 }
 
-// Kill ends the server as a crash does (SIGKILL).
-func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+// Kill ends the server and its sessions as the loss of its machine does (SIGKILL).
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	pid := s.cmd.Process.Pid
+	syscall.Kill(pid, syscall.SIGSTOP) // it starts none while they are killed
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+	for _, child := range strings.Fields(string(children)) {
+		if n, err := strconv.Atoi(child); err == nil {
+			syscall.Kill(n, syscall.SIGKILL)
+		}
+	}
+	s.end(syscall.SIGKILL)
+}
 
 // Stop ends the server in good order, with its sessions.
 func (s *Server) Stop() { s.end(syscall.SIGINT) }

@@ -42,6 +42,15 @@ var _ Store = (*SQL)(nil)
 // Close closes the database.
 func (s *SQL) Close() error { return s.db.Close() }
 
+// Listen tells of changes on a database that tells of them.
+func (s *SQL) Listen(ctx context.Context, changed func()) {
+	if db, ok := s.db.(interface {
+		Listen(context.Context, func())
+	}); ok {
+		db.Listen(ctx, changed)
+	}
+}
+
 // scrubTries is how often a log that somebody reads is tried to be cut off.
 const scrubTries = 20
 

@@ -274,6 +274,10 @@ type Store interface {
 	// Scrub sees to it that what was erased is in no file any more. It is for the
 	// end of an erasure: it may take a second.
 	Scrub(ctx context.Context) error
+	// Listen calls changed when others may have changed the store, also for
+	// nothing, until ctx ends. Not every store can tell, nor of every change: it
+	// saves waiting, not looking.
+	Listen(ctx context.Context, changed func())
 	// Probe reports whether the store can be written.
 	Probe(ctx context.Context) error
 	Close() error
