@@ -16,7 +16,8 @@ import (
 
 func (p *program) households() *cobra.Command {
 	return group("households", "Households and the cards that belong to them",
-		"  centrald households list\n  centrald households show hh:mfrggzdfmztwq", p.householdsList(), p.householdsShow(), p.householdsLink())
+		"  centrald households list\n  centrald households show hh:mfrggzdfmztwq", p.householdsList(), p.householdsShow(), p.householdsLink(),
+		p.householdsMerge(), p.householdsSplit(), p.householdsUndo(), p.householdsLedger())
 }
 
 func (p *program) householdsList() *cobra.Command {
@@ -89,10 +90,12 @@ func (p *program) householdsShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show HOUSEHOLD",
 		Short: "Show the cards and numbers of a household, by their pseudonyms",
-		Long: `show tells which cards and numbers belong to a household, by their pseudonyms.
+		Long: `show tells which cards and numbers belong to a household, by their pseudonyms. A
+household that was merged into another one is answered with that one.
 
---json prints an object: hhid, tenant, created_at, and cards, each with deident_tid,
-kind, created_at, and opted_out where it is so.`,
+--json prints an object: hhid, tenant, created_at, cards, each with deident_tid,
+kind, created_at, and opted_out where it is so, and merged: the ids of households
+that were merged into it.`,
 		Example: "  centrald households show hh:mfrggzdfmztwq",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -110,13 +113,19 @@ kind, created_at, and opted_out where it is so.`,
 		if *asJSON {
 			return cli.PrintJSON(p.env.Stdout, h)
 		}
-		return p.printHousehold(h)
+		return p.printHousehold(id, h)
 	}
 	return cmd
 }
 
-func (p *program) printHousehold(h store.Household) error {
+func (p *program) printHousehold(asked identity.HHID, h store.Household) error {
+	if asked != h.HHID {
+		fmt.Fprintf(p.env.Stdout, "%s was merged into %s.\n\n", asked, h.HHID)
+	}
 	fmt.Fprintf(p.env.Stdout, "%s  household of %s since %s\n\n", p.env.Colour(p.env.Stdout).Strong(h.HHID.String()), h.Tenant, moment(h.CreatedAt))
+	for _, m := range h.Merged {
+		fmt.Fprintf(p.env.Stdout, "%s was merged into it.\n", m)
+	}
 	if len(h.Cards) == 0 {
 		_, err := fmt.Fprintln(p.env.Stdout, "No card belongs to it any more.")
 		return err

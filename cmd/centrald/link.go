@@ -205,7 +205,7 @@ func (l *linker) link(ctx context.Context, r *row) (identity.HHID, error) {
 		return identity.HHID{}, err
 	}
 	defer secret.Wipe()
-	id, err := l.directory.Link(ctx, l.tenant.Name, secret, to)
+	id, err := l.directory.Link(ctx, l.act, l.tenant.Name, secret, to)
 	if err == nil && r.Family != "" {
 		l.families[r.Family] = id
 	}

@@ -33,7 +33,7 @@ var ErrNoTenant = store.ErrNoTenant
 // Store is what a directory needs of central's store; see store.Store.
 type Store interface {
 	Add(ctx context.Context, t store.TID) (e store.Entry, created bool, err error)
-	Link(ctx context.Context, t store.TID, to identity.HHID) (store.Entry, error)
+	Link(ctx context.Context, by store.Act, t store.TID, to identity.HHID) (store.Entry, error)
 	Entries(ctx context.Context, after uint64, limit int) ([]store.Entry, error)
 	EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]store.Entry, error)
 }
@@ -142,7 +142,7 @@ func (t *tenant) answer(e household, secret tid.TID, created bool) Answer {
 
 // Link puts t into a household of the retailer; with the zero HHID t stays where
 // it is, or gets a new household if it is unknown. It returns the household.
-func (d *Directory) Link(ctx context.Context, retailer string, t tid.TID, to identity.HHID) (identity.HHID, error) {
+func (d *Directory) Link(ctx context.Context, by store.Act, retailer string, t tid.TID, to identity.HHID) (identity.HHID, error) {
 	tenant, ok := d.byName[retailer]
 	if !ok {
 		return identity.HHID{}, ErrNoTenant
@@ -151,7 +151,7 @@ func (d *Directory) Link(ctx context.Context, retailer string, t tid.TID, to ide
 	if err != nil {
 		return identity.HHID{}, err
 	}
-	e, err := d.store.Link(ctx, row, to)
+	e, err := d.store.Link(ctx, by, row, to)
 	if err != nil {
 		return identity.HHID{}, err
 	}

@@ -202,7 +202,7 @@ func TestChangesOfAnotherProcessAreFollowed(t *testing.T) {
 	if _, err := s.LinkDeIdent(t.Context(), store.Act{}, 1, b.DeIdentTID(), a.HHID); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := cli.Link(t.Context(), "acme", card(t, numbers[2]), a.HHID); err != nil || got != a.HHID {
+	if got, err := cli.Link(t.Context(), store.Act{}, "acme", card(t, numbers[2]), a.HHID); err != nil || got != a.HHID {
 		t.Fatalf("linked into %v, %v", got, err)
 	}
 	if got := resolve(t, d, numbers[1]).HHID; got != b.HHID {
@@ -269,7 +269,7 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.Link(t.Context(), row(1), ids[0]); err != nil {
+	if _, err := s.Link(t.Context(), store.Act{}, row(1), ids[0]); err != nil {
 		t.Fatal(err)
 	}
 	follow(t, d)
@@ -332,7 +332,7 @@ func TestRetailersAreApart(t *testing.T) {
 	if _, err := directory(t, s).Resolve(t.Context(), "bravo", c); !errors.Is(err, ErrNoTenant) {
 		t.Errorf("foreign retailer: %v", err)
 	}
-	if _, err := directory(t, s).Link(t.Context(), "bravo", c, identity.HHID{1}); !errors.Is(err, ErrNoTenant) {
+	if _, err := directory(t, s).Link(t.Context(), store.Act{}, "bravo", c, identity.HHID{1}); !errors.Is(err, ErrNoTenant) {
 		t.Errorf("foreign retailer: %v", err)
 	}
 }

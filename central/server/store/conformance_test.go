@@ -46,6 +46,10 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"audit":           testAudit,
 		"keys":            testKeys,
 		"keys at once":    testKeysAtOnce,
+		"merge":           testMerge,
+		"split":           testSplit,
+		"undo":            testUndo,
+		"ledger model":    testLedgerModel,
 	} {
 		t.Run(name, func(t *testing.T) {
 			open := database(t)
@@ -191,25 +195,25 @@ func testAddAtOnce(t *testing.T, open func() Store) {
 func testLink(t *testing.T, open func() Store) {
 	s := open()
 	a, b := add(t, s, 1), add(t, s, 2)
-	moved, err := s.Link(t.Context(), sample(2), a.HHID)
+	moved, err := s.Link(t.Context(), act(start), sample(2), a.HHID)
 	if err != nil || moved.HHID != a.HHID || moved.Change <= b.Change {
 		t.Fatalf("known TID: %+v, %v", moved, err)
 	}
-	same, err := s.Link(t.Context(), sample(2), a.HHID)
+	same, err := s.Link(t.Context(), act(start), sample(2), a.HHID)
 	if err != nil || same != moved {
 		t.Errorf("the same again: %+v, %v, want %+v", same, err, moved)
 	}
-	if fresh, err := s.Link(t.Context(), sample(3), a.HHID); err != nil || fresh.HHID != a.HHID {
+	if fresh, err := s.Link(t.Context(), act(start), sample(3), a.HHID); err != nil || fresh.HHID != a.HHID {
 		t.Errorf("new TID: %+v, %v", fresh, err)
 	}
-	alone, err := s.Link(t.Context(), sample(4), identity.HHID{})
+	alone, err := s.Link(t.Context(), act(start), sample(4), identity.HHID{})
 	if err != nil || alone.HHID.IsZero() || alone.HHID == a.HHID || alone.HHID == b.HHID {
 		t.Errorf("new TID, no household: %+v, %v", alone, err)
 	}
-	if stays, err := s.Link(t.Context(), sample(3), identity.HHID{}); err != nil || stays.HHID != a.HHID {
+	if stays, err := s.Link(t.Context(), act(start), sample(3), identity.HHID{}); err != nil || stays.HHID != a.HHID {
 		t.Errorf("known TID, no household: %+v, %v", stays, err)
 	}
-	if _, err := s.Link(t.Context(), sample(5), identity.HHID{9}); !errors.Is(err, ErrNoHousehold) {
+	if _, err := s.Link(t.Context(), act(start), sample(5), identity.HHID{9}); !errors.Is(err, ErrNoHousehold) {
 		t.Errorf("no such household: %v", err)
 	}
 	if e, _, _ := s.Add(t.Context(), sample(2)); e != moved {
@@ -285,7 +289,7 @@ func testEntries(t *testing.T, open func() Store) {
 	if err != nil || len(first) != 2 || first[0] != a {
 		t.Fatalf("first page %+v, %v", first, err)
 	}
-	moved, err := s.Link(t.Context(), sample(2), a.HHID)
+	moved, err := s.Link(t.Context(), act(start), sample(2), a.HHID)
 	must(t, err)
 	rest, err := other.Entries(t.Context(), first[1].Change, 10)
 	if err != nil || len(rest) != 2 || rest[0].Fingerprint != sample(3).Fingerprint || rest[1] != moved {

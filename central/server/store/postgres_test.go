@@ -1,6 +1,7 @@
 package store
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"slices"
@@ -11,7 +12,10 @@ import (
 
 var postgres postgrestest.Cluster
 
-func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
+func TestMain(m *testing.M) {
+	flag.Set("rapid.checks", "20") // each of thirty commits; -rapid.checks gives another number
+	os.Exit(postgres.Main(m))
+}
 
 func TestPostgreSQL(t *testing.T) {
 	t.Parallel()

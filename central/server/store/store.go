@@ -25,6 +25,12 @@ var (
 	ErrNoTenant       = errors.New("there is no such retailer")
 	ErrNoHousehold    = errors.New("there is no such household")
 	ErrNoTID          = errors.New("no card or number has this DeIdentTID")
+	ErrMerged         = errors.New("that household was merged into another one: give the one that it is now")
+	ErrSame           = errors.New("a household cannot be merged into itself")
+	ErrNotIn          = errors.New("a card does not belong to that household")
+	ErrSplit          = errors.New("give some of the household's cards, and not all of them")
+	ErrNoEntry        = errors.New("the ledger has no such entry")
+	ErrUndone         = errors.New("it cannot be undone")
 	ErrNoMachine      = errors.New("it was never enrolled, and no token was made for it")
 	ErrEnrolled       = errors.New("it is enrolled already: give --replace to revoke its certificate and enrol another machine in its place")
 	ErrTokenUnknown   = errors.New("the token is unknown")
@@ -115,6 +121,8 @@ type Household struct {
 	Tenant    string        `json:"tenant"`
 	CreatedAt time.Time     `json:"created_at"`
 	Cards     []Card        `json:"cards"`
+
+	Merged []identity.HHID `json:"merged,omitempty"` // ids of households that were merged into it, and stand for it
 }
 
 // Card is a card, loyalty or phone number of a household, told by its pseudonym.
@@ -220,8 +228,9 @@ type Store interface {
 	Add(ctx context.Context, t TID) (e Entry, created bool, err error)
 	// Link puts t into a household, and stores it if it is new. With the zero
 	// HHID, a known TID stays where it is and a new one gets a new household.
-	// ErrNoHousehold.
-	Link(ctx context.Context, t TID, to identity.HHID) (Entry, error)
+	// ErrNoHousehold. A move is in the ledger; by's detail is set for it. An id
+	// that was merged counts as the survivor, here and below.
+	Link(ctx context.Context, by Act, t TID, to identity.HHID) (Entry, error)
 	// LinkDeIdent puts the TID of a DeIdentTID into a household. ErrNoTID,
 	// ErrNoHousehold.
 	LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
@@ -233,7 +242,24 @@ type Store interface {
 	// with these 8 bytes.
 	EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byte) ([]Entry, error)
 
-	// Household gives one household. ErrNoHousehold.
+	// Merge, Split and Undo change households, and keep it in the ledger; by's
+	// detail is set for it. With preview nothing is changed: the entry says what
+	// would be done.
+	//
+	// Merge gives all cards of from to into, and makes from an alias. ErrNoHousehold,
+	// ErrMerged (from is an alias already), ErrSame.
+	Merge(ctx context.Context, by Act, tenant int64, from, into identity.HHID, preview bool) (LedgerEntry, error)
+	// Split gives some cards of a household a new one. ErrNoHousehold, ErrMerged,
+	// ErrNotIn, ErrSplit (all of them, or none).
+	Split(ctx context.Context, by Act, tenant int64, from identity.HHID, cards []identity.DeIdentTID, preview bool) (LedgerEntry, error)
+	// Undo takes an entry of the ledger back. ErrNoEntry, ErrUndone, or a
+	// *MovedSinceError while later entries stand in its way.
+	Undo(ctx context.Context, by Act, tenant int64, number uint64, preview bool) (LedgerEntry, error)
+	// Ledger gives up to limit entries above after, in their order.
+	Ledger(ctx context.Context, tenant int64, after uint64, limit int) ([]LedgerEntry, error)
+
+	// Household gives one household; of an id that was merged the survivor.
+	// ErrNoHousehold.
 	Household(ctx context.Context, tenant int64, id identity.HHID) (Household, error)
 	// Households gives up to limit households above after, in their order.
 	Households(ctx context.Context, tenant int64, after identity.HHID, limit int) ([]Household, error)

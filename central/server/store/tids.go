@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
+	"time"
 
 	"posd/identity"
 )
@@ -32,10 +32,10 @@ func (s *SQL) Add(ctx context.Context, t TID) (e Entry, created bool, err error)
 }
 
 // Link puts a TID into a household.
-func (s *SQL) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err error) {
+func (s *SQL) Link(ctx context.Context, by Act, t TID, to identity.HHID) (e Entry, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
 		if !to.IsZero() {
-			if err := checkHousehold(tx, t.Tenant, to); err != nil {
+			if to, err = resolve(tx, t.Tenant, to); err != nil {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ func (s *SQL) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err e
 		case errors.Is(err, ErrNoTID):
 			e, err = insert(tx, t, to)
 		case err == nil && !to.IsZero():
-			e, err = move(tx, e, to)
+			e, err = link(tx, by, e, to)
 		}
 		return err
 	})
@@ -56,20 +56,30 @@ func (s *SQL) Link(ctx context.Context, t TID, to identity.HHID) (e Entry, err e
 // LinkDeIdent puts the TID of a DeIdentTID into a household.
 func (s *SQL) LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (e Entry, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
-		if err := checkHousehold(tx, tenant, to); err != nil {
+		if to, err = resolve(tx, tenant, to); err != nil {
 			return err
 		}
 		mac := d.MAC()
 		e, err = one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND deident = $2 AND deident_version = $3`, tenant, mac[:], d.Version()))
 		if err == nil {
-			e, err = move(tx, e, to)
-		}
-		if err == nil {
-			err = record(tx, by)
+			e, err = link(tx, by, e, to)
 		}
 		return err
 	})
 	return e, err
+}
+
+// link moves a known TID, and keeps that in the ledger. One that is there already
+// stays as it is.
+func link(tx *sql.Tx, by Act, e Entry, to identity.HHID) (Entry, error) {
+	if e.HHID == to {
+		return e, nil
+	}
+	done := LedgerEntry{Kind: Linked, HHID: to, Cards: []CardMove{{From: e.HHID, To: to, tenant: e.Tenant, fingerprint: e.Fingerprint[:]}}}
+	if err := keep(tx, by, e.Tenant, &done); err != nil {
+		return Entry{}, err
+	}
+	return find(tx, e.Tenant, e.Fingerprint)
 }
 
 // Entries gives what changed after a change number.
@@ -93,12 +103,15 @@ func (s *SQL) EntriesWithPrefix(ctx context.Context, tenant int64, prefix [8]byt
 // Household gives one household with its cards.
 func (s *SQL) Household(ctx context.Context, tenant int64, id identity.HHID) (h Household, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
-		h, err = scanHousehold(tx.QueryRow(householdColumns+` WHERE h.tenant = $1 AND h.hhid = $2`, tenant, id[:]))
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNoHousehold
+		if id, err = resolve(tx, tenant, id); err != nil {
+			return err
 		}
+		h, err = scanHousehold(tx.QueryRow(householdColumns+` WHERE h.tenant = $1 AND h.hhid = $2`, tenant, id[:]))
 		if err == nil {
 			h.Cards, err = cards(tx, id)
+		}
+		if err == nil {
+			h.Merged, err = mergedInto(tx, id)
 		}
 		return err
 	})
@@ -109,10 +122,13 @@ func (s *SQL) Household(ctx context.Context, tenant int64, id identity.HHID) (h 
 func (s *SQL) Households(ctx context.Context, tenant int64, after identity.HHID, limit int) (all []Household, err error) {
 	err = s.db.View(ctx, func(tx *sql.Tx) error {
 		all, err = rows(tx.Query, func(r *sql.Rows) (Household, error) { return scanHousehold(r) },
-			householdColumns+` WHERE h.tenant = $1 AND h.hhid > $2 ORDER BY h.hhid LIMIT $3`, tenant, after[:], limit)
+			householdColumns+` WHERE h.tenant = $1 AND h.hhid > $2 AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.hhid = h.hhid) ORDER BY h.hhid LIMIT $3`, tenant, after[:], limit)
 		for i := range all {
 			if err == nil {
 				all[i].Cards, err = cards(tx, all[i].HHID)
+			}
+			if err == nil {
+				all[i].Merged, err = mergedInto(tx, all[i].HHID)
 			}
 		}
 		return err
@@ -122,19 +138,28 @@ func (s *SQL) Households(ctx context.Context, tenant int64, after identity.HHID,
 
 // addNew stores a TID that is not known with a household of its own.
 func (s *SQL) addNew(tx *sql.Tx, t TID) (Entry, error) {
+	id, err := s.addHousehold(tx, t.Tenant, t.CreatedAt)
+	if err != nil {
+		return Entry{}, err
+	}
+	return insert(tx, t, id)
+}
+
+// addHousehold makes a household without cards.
+func (s *SQL) addHousehold(tx *sql.Tx, tenant int64, at time.Time) (identity.HHID, error) {
 	for range 4 {
 		id := s.newHHID()
-		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3) ON CONFLICT (hhid) DO NOTHING`, id[:], t.Tenant, t.CreatedAt.UnixMilli())
+		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3) ON CONFLICT (hhid) DO NOTHING`, id[:], tenant, at.UnixMilli())
 		if err != nil {
-			return Entry{}, err
+			return identity.HHID{}, err
 		}
 		if n, err := done.RowsAffected(); err != nil {
-			return Entry{}, err
+			return identity.HHID{}, err
 		} else if n == 1 {
-			return insert(tx, t, id)
+			return id, nil
 		}
 	}
-	return Entry{}, errors.New("make household: every random id is taken: the machine's random numbers are not random")
+	return identity.HHID{}, errors.New("make household: every random id is taken: the machine's random numbers are not random")
 }
 
 func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
@@ -148,29 +173,30 @@ func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
 	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, HHID: id, Change: change}, err
 }
 
-// move gives a TID another household; the same one changes nothing.
-func move(tx *sql.Tx, e Entry, to identity.HHID) (Entry, error) {
-	if e.HHID == to {
-		return e, nil
-	}
+// move gives a TID another household, and tells the POS main computers.
+func move(tx *sql.Tx, e Entry, to identity.HHID) error {
 	change, err := next(tx, "change")
 	if err != nil {
-		return Entry{}, err
-	}
-	_, err = tx.Exec(`UPDATE tids SET hhid = $1, change = $2 WHERE tenant = $3 AND fingerprint = $4`, to[:], int64(change), e.Tenant, e.Fingerprint[:])
-	e.HHID, e.Change = to, change
-	return e, err
-}
-
-func checkHousehold(tx *sql.Tx, tenant int64, id identity.HHID) error {
-	var n int
-	if err := tx.QueryRow(`SELECT count(*) FROM households WHERE tenant = $1 AND hhid = $2`, tenant, id[:]).Scan(&n); err != nil {
 		return err
 	}
-	if n == 0 {
-		return fmt.Errorf("%w: %s", ErrNoHousehold, id)
+	var deident []byte
+	var version int
+	err = tx.QueryRow(`UPDATE tids SET hhid = $1, change = $2 WHERE tenant = $3 AND fingerprint = $4 RETURNING deident, deident_version`,
+		to[:], int64(change), e.Tenant, e.Fingerprint[:]).Scan(&deident, &version)
+	if err != nil {
+		return err
 	}
-	return nil
+	return tell(tx, e.Tenant, string(identity.MakeDeIdentTID(version, [16]byte(deident))), to, false, change)
+}
+
+// mergedInto gives the ids that stand for a household.
+func mergedInto(tx *sql.Tx, id identity.HHID) ([]identity.HHID, error) {
+	return rows(tx.Query, func(r *sql.Rows) (h identity.HHID, err error) {
+		var b []byte
+		err = r.Scan(&b)
+		copy(h[:], b)
+		return h, err
+	}, `SELECT hhid FROM aliases WHERE survivor = $1 ORDER BY hhid`, id[:])
 }
 
 func find(tx *sql.Tx, tenant int64, fingerprint [16]byte) (Entry, error) {
