@@ -50,6 +50,7 @@ func TestServerServesWhatIsDocumented(t *testing.T) {
 	lane.resolve(visa, 2)
 	h.want(200, "", lane, "POST", central.ResolvePath, short)
 
+	h.feedRefusals(lane, main)
 	h.renewals(lane)
 	h.quotas(lane)
 	h.outage()

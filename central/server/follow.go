@@ -61,7 +61,7 @@ func (s *Server) follow(ctx context.Context) {
 		}
 		s.followKeys(ctx)
 		s.stamp() // each may wait for a server that does not answer
-		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx)))
+		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx), s.followFeed(ctx)))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
 			probed = now
 			s.stamp()

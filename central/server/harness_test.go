@@ -205,7 +205,7 @@ func (h *harness) do(m *machine, method, path string, body any, kind ...string) 
 	r.TLS = m.state()
 	w := httptest.NewRecorder()
 	handler := h.s.OperationsHandler()
-	if strings.HasPrefix(path, "/v1/") && path != enroll.EnrollPath && path != enroll.RenewPath {
+	if strings.HasPrefix(path, "/v1/") && path != enroll.EnrollPath && path != enroll.RenewPath && !strings.HasPrefix(path, central.ChangesPath) {
 		handler = h.doc.Recorder(http.HandlerFunc(h.overAConnection), func(err error) { h.t.Error(err) })
 	}
 	handler.ServeHTTP(w, r)

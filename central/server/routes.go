@@ -39,6 +39,8 @@ func (s *Server) operationsRoutes() []route {
 	return []route{
 		{method: http.MethodPost, path: enroll.EnrollPath, answer: s.enroll},
 		{method: http.MethodPost, path: enroll.RenewPath, answer: s.renew},
+		{method: http.MethodGet, path: central.ChangesPath, raw: http.HandlerFunc(s.changes)},
+		{method: http.MethodPost, path: central.AckPath, answer: s.acknowledge},
 		{method: http.MethodGet, path: "/healthz", answer: s.healthz},
 		{method: http.MethodGet, path: "/readyz", raw: http.HandlerFunc(s.readyz)},
 		{method: http.MethodGet, path: "/metrics", raw: s.metrics.handler()},

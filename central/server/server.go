@@ -83,6 +83,8 @@ type Server struct {
 	lookups, failures, tids, enrolments *quota
 	epochs, households                  *gate // what costs much: opening an EncTID that brings its enc, making a household
 	maxConnections                      int
+	polls                               *quota // of the feed, by each POS main computer
+	feed                                feed
 	floor                               time.Duration
 
 	revoked       revocations
@@ -126,6 +128,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s.lookups, s.failures = newQuota(limits.Lookups), newQuota(limits.Failures)
 	s.tids, s.enrolments = newQuota(limits.TIDs), newQuota(limits.Enrol)
+	s.polls, s.feed.wake, s.feed.ended = newQuota(feedRate), make(chan struct{}), make(chan struct{})
 	s.epochs = newGate(max(1, runtime.GOMAXPROCS(0)/2), livePatience, deferredPatience)
 	s.households = newGate(householdsAtOnce, livePatience, deferredPatience)
 	s.maxConnections, s.floor = cmp.Or(opt.MaxConnections, 120_000), opt.ResponseFloor
@@ -233,6 +236,7 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
+	close(s.feed.ended)
 	stop()
 	s.drain(front.stop, func(ctx context.Context) error { return cmp.Or(back.Shutdown(ctx), back.Close()) })
 	wg.Wait()

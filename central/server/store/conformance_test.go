@@ -46,6 +46,8 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"audit":           testAudit,
 		"keys":            testKeys,
 		"keys at once":    testKeysAtOnce,
+		"feed":            testFeed,
+		"acknowledge":     testAcknowledge,
 		"merge":           testMerge,
 		"split":           testSplit,
 		"undo":            testUndo,

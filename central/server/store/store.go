@@ -285,6 +285,17 @@ type Store interface {
 	// after, in their order.
 	Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error)
 
+	// FeedHead gives the number of the last change of the feed, apart from
+	// revocations.
+	FeedHead(ctx context.Context) (uint64, error)
+	// Changes gives up to limit changes above after that a POS main computer has to
+	// know of: of its retailer's cards and households, and its shop's lanes. It
+	// begins from the start if after is not of this feed.
+	Changes(ctx context.Context, who enroll.Name, feed string, after uint64, limit int) (central.Changes, error)
+	// Acknowledge keeps that a POS main computer is done with changes. ErrOtherFeed,
+	// ErrNoMachine.
+	Acknowledge(ctx context.Context, who enroll.Name, ack central.Ack, now time.Time) error
+
 	// Alarms gives all alarms whose id is above after, in their order. One that
 	// comes again for the same machine within an hour is kept once.
 	Alarms(ctx context.Context, after int64) ([]Alarm, error)
