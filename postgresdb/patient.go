@@ -20,17 +20,35 @@ type patient struct {
 	net.Conn
 	patience time.Duration
 
-	mu  sync.Mutex
-	set bool // a deadline was set by who uses the connection
+	mu     sync.Mutex
+	set    bool // a deadline was set by who uses the connection
+	broken bool // a read has failed
 }
 
 func (c *patient) Read(b []byte) (int, error) {
+	c.extend()
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		c.mu.Lock()
+		c.broken = true
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// Write gives the answer its time, also where pgx waits for it already: it goes on
+// reading in the background after a write that was slow.
+func (c *patient) Write(b []byte) (int, error) {
+	c.extend()
+	return c.Conn.Write(b)
+}
+
+func (c *patient) extend() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.set && c.patience > 0 {
 		c.Conn.SetReadDeadline(time.Now().Add(c.patience))
 	}
-	c.mu.Unlock()
-	return c.Conn.Read(b)
 }
 
 // SetDeadline is how pgx ends what waits when a context ends.
@@ -44,19 +62,21 @@ func (c *patient) SetDeadline(t time.Time) error {
 // alive reports whether a connection that waits in a pool is as it was left. A
 // server says something on it only to end it.
 func (c *patient) alive() bool {
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
 	conn, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return true
+	if broken || !ok {
+		return !broken
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return false
 	}
 	quiet := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) { // not Read, which waits for one in the background
 		_, _, e := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		quiet = errors.Is(e, unix.EAGAIN)
-		return true
 	})
 	return err == nil && quiet
 }

@@ -81,6 +81,9 @@ func (c *Cluster) Database(t TB) string {
 	return c.server.URL(name)
 }
 
+// Exec executes a statement as the administrator of the server that runs.
+func (c *Cluster) Exec(statement string) error { return c.server.Exec("postgres", statement) }
+
 // Require skips a test where there is no PostgreSQL, and fails it under
 // POSD_TEST_ALL=1.
 func Require(t TB) {

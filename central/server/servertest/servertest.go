@@ -1,5 +1,5 @@
 // Package servertest runs a real central within a test: SQLite in a temporary
-// folder, both listeners on loopback, real certificates.
+// folder or a database on a server, both listeners on loopback, real certificates.
 package servertest
 
 import (
@@ -27,7 +27,7 @@ type Central struct {
 	Store         *store.SQL
 	Keys          *server.Keys
 	KEK           vault.KEK
-	Database      string // the path of the database
+	Database      string // as store.Open takes it
 	LookupURL     string
 	OperationsURL string
 
@@ -38,17 +38,31 @@ type Central struct {
 // options that it is made with.
 func Start(t testing.TB, change func(*server.Options)) *Central {
 	t.Helper()
+	return StartOn(t, filepath.Join(t.TempDir(), "central.db"), change)
+}
+
+// StartOn is Start on an empty database that store.Open takes.
+func StartOn(t testing.TB, database string, change func(*server.Options)) *Central {
+	t.Helper()
 	key := make([]byte, vault.KeySize)
 	rand.Read(key)
 	kek, err := vault.New(key)
 	must(t, err)
-	c := &Central{KEK: kek, Database: filepath.Join(t.TempDir(), "central.db")}
+	c := &Central{KEK: kek, Database: database}
 	st, err := store.Open(t.Context(), c.Database, false)
 	must(t, err)
 	must(t, server.Init(t.Context(), st, kek, server.Setup{Tenant: Tenant, Hosts: []string{"127.0.0.1"}, Now: time.Now()}))
 	must(t, st.Close())
 	c.Restart(t, change)
 	return c
+}
+
+// Replica runs another central on the same database, which is on a server.
+func (c *Central) Replica(t testing.TB, change func(*server.Options)) *Central {
+	t.Helper()
+	r := &Central{KEK: c.KEK, Database: c.Database}
+	r.Restart(t, change)
+	return r
 }
 
 // Restart stops the central, if it runs, and starts another one on the same
