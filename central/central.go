@@ -20,17 +20,25 @@ import (
 	"github.com/google/uuid"
 
 	"posd/identity"
+	"posd/problem"
 )
 
-// The paths of the lookup listener. Both are asked with POST.
+// The paths of the lookup listener. All are asked with POST.
 const (
 	ResolvePath  = "/v1/resolve"
+	BatchPath    = "/v1/resolve:batch"
 	ManifestPath = "/v1/manifest"
 )
 
 // MaxRequest is the largest request body, in bytes, that the lookup listener
 // takes. An EncTID that brings its enc needs less than half of it.
 const MaxRequest = 4 << 10
+
+// The limits of a batch: the most requests in it, and the most bytes of its body.
+const (
+	MaxBatch        = 100
+	MaxBatchRequest = 256 << 10
+)
 
 // Request asks whose card an EncTID holds. Basket, Swipe and SealedAt are the
 // fields that were bound into the EncTID when it was sealed; asking the same
@@ -69,6 +77,39 @@ func (a Answer) Check(r Request) error {
 		return fmt.Errorf("the answer has the unknown state %q", a.State)
 	}
 	return nil
+}
+
+// BatchRequest asks for many at once: what a lane could not ask for when it was shown.
+type BatchRequest struct {
+	Items []Request `json:"items"` // 1 to MaxBatch
+}
+
+// BatchAnswer answers each item of a BatchRequest, in its order.
+type BatchAnswer struct {
+	Items []BatchItem `json:"items"`
+}
+
+// BatchItem is what became of one item: an Answer, or the Problem that it alone would
+// have been answered with.
+type BatchItem struct {
+	Answer     *Answer  `json:"answer,omitempty"`
+	Problem    *Problem `json:"problem,omitempty"`
+	RetryAfter int      `json:"retry_after,omitempty"` // seconds; beside a Problem
+}
+
+// result is what Client.Resolve would have returned for r.
+func (i BatchItem) result(r Request) Result {
+	switch {
+	case i.Problem != nil && i.Problem.Type != "" && i.Answer == nil:
+		i.Problem.RetryAfter = problem.Wait(i.RetryAfter)
+		return Result{Err: i.Problem}
+	case i.Answer == nil || i.Problem != nil:
+		return Result{Err: errors.New("the answer says nothing of this item")}
+	}
+	if err := i.Answer.Check(r); err != nil {
+		return Result{Err: err}
+	}
+	return Result{Answer: *i.Answer}
 }
 
 // ManifestRequest asks for the current manifest. Version is the one that the

@@ -80,6 +80,51 @@ func TestResolveRefusesBadAnswers(t *testing.T) {
 	}
 }
 
+func TestResolveBatch(t *testing.T) {
+	other := request
+	other.Swipe = 4
+	for _, tc := range []struct {
+		name, body string
+		want       func(r []Result, err error) bool
+	}{
+		{"in order", `{"items":[{"answer":` + text(t, good) + `},{"problem":{"type":"` + ProblemQuota + `","status":429,"title":"t"},"retry_after":7}]}`, func(r []Result, err error) bool {
+			p, ok := errors.AsType[*Problem](r[1].Err)
+			return err == nil && r[0] == Result{Answer: good} && ok && p.RetryAfter == 7*time.Second && p.Status == 429
+		}},
+		{"out of order", `{"items":[{"problem":{"type":"x","status":422,"title":"t"}},{"answer":` + text(t, good) + `}]}`, func(r []Result, err error) bool {
+			return err == nil && r[0].Err != nil && r[1].Err != nil && r[1].Answer == Answer{}
+		}},
+		{"nothing said", `{"items":[{},{"answer":` + text(t, good) + `,"problem":{"type":"x"}}]}`, func(r []Result, err error) bool {
+			return err == nil && r[0].Err != nil && r[1].Err != nil
+		}},
+		{"too few", `{"items":[{}]}`, func(r []Result, err error) bool { return err != nil }},
+	} {
+		c, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); r.URL.Path != BatchPath || !strings.HasPrefix(string(body), `{"items":[{"enctid":`) {
+				t.Errorf("asked %s %s", r.URL, body)
+			}
+			io.WriteString(w, tc.body)
+		})
+		if r, err := c.ResolveBatch(t.Context(), []Request{request, other}); !tc.want(r, err) {
+			t.Errorf("%s: %+v, %v", tc.name, r, err)
+		}
+	}
+	c, _ := answering(t, http.NotFound)
+	_, err := c.ResolveBatch(t.Context(), []Request{request})
+	if p, ok := errors.AsType[*Problem](err); !ok || p.Status != 404 {
+		t.Errorf("a central that knows no batches: %v", err)
+	}
+}
+
+func text(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func TestProblems(t *testing.T) {
 	for _, tc := range []struct {
 		status            int

@@ -63,6 +63,31 @@ func (c *Client) Resolve(ctx context.Context, r Request) (Answer, error) {
 	return a, nil
 }
 
+// Result is what Resolve would have returned for one request of a batch.
+type Result struct {
+	Answer Answer
+	Err    error
+}
+
+// ResolveBatch asks whose cards up to MaxBatch requests hold, and gives as many results
+// in their order. It is for what nobody waits for: central answers single requests first.
+// An error means that there are no results; of a central that knows no batches it
+// is a *Problem with status 404.
+func (c *Client) ResolveBatch(ctx context.Context, all []Request) ([]Result, error) {
+	var a BatchAnswer
+	if err := c.post(ctx, BatchPath, BatchRequest{Items: all}, &a); err != nil {
+		return nil, fmt.Errorf("resolve batch: %w", err)
+	}
+	if len(a.Items) != len(all) {
+		return nil, fmt.Errorf("resolve batch: %d answers to %d requests", len(a.Items), len(all))
+	}
+	results := make([]Result, len(all))
+	for i, item := range a.Items {
+		results[i] = item.result(all[i])
+	}
+	return results, nil
+}
+
 // Manifest fetches the current manifest; have is the version that the caller
 // holds, 0 for none. What it returns is not verified yet: see Signed.Verify.
 func (c *Client) Manifest(ctx context.Context, have uint64) (Signed, error) {

@@ -25,7 +25,7 @@ type forwarder struct {
 
 func newForwarder(l *Lane) *forwarder {
 	f := &forwarder{Lane: l}
-	queue := &sweep[basket.Delivery]{list: l.deps.Journal.Queued, limit: forwardPage, order: func(d basket.Delivery) int64 { return d.Order }, do: f.send}
+	queue := &sweep[basket.Delivery]{list: l.deps.Journal.Queued, limit: forwardPage, order: func(d basket.Delivery) int64 { return d.Order }, do: oneByOne(f.send)}
 	f.pump = newPump(queue.pass)
 	return f
 }

@@ -31,6 +31,9 @@ type Sealer interface {
 // Central answers EncTIDs. *central.Client is one.
 type Central interface {
 	Resolve(ctx context.Context, r central.Request) (central.Answer, error)
+	// ResolveBatch gives a result for each request, in their order. Of a central
+	// that knows no batches it is a problem with status 404.
+	ResolveBatch(ctx context.Context, all []central.Request) ([]central.Result, error)
 }
 
 // KeyRenewer fetches central's keys. *Keys is one.

@@ -505,6 +505,11 @@ func newTestKey() (enctid.PublicKey, error) {
 type epochCentral struct {
 	*testCentral
 	plain, withEnc int
+	known          map[enctid.EpochID]bool
+}
+
+func (c *epochCentral) ResolveBatch(ctx context.Context, all []central.Request) ([]central.Result, error) {
+	return batchOf(ctx, c, all, false)
 }
 
 func (c *epochCentral) Resolve(_ context.Context, r central.Request) (central.Answer, error) {
@@ -512,11 +517,16 @@ func (c *epochCentral) Resolve(_ context.Context, r central.Request) (central.An
 	if err != nil {
 		return central.Answer{}, err
 	}
-	if len(m.Enc) == 0 {
+	switch {
+	case len(m.Enc) > 0:
+		c.withEnc++
+		if c.known != nil {
+			c.known[m.Epoch] = true
+		}
+	case !c.known[m.Epoch]:
 		c.plain++
 		return central.Answer{}, &central.Problem{Type: central.ProblemUnknownEpoch, Status: 409}
 	}
-	c.withEnc++
 	hhid, deident := idsOf("000100000001")
 	return central.Answer{Basket: r.Basket, Swipe: r.Swipe, State: identity.Resolved, HHID: hhid, DeIdentTID: deident}, nil
 }

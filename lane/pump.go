@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"posd/problem"
@@ -93,8 +94,23 @@ type sweep[T any] struct {
 	list  func(ctx context.Context, after int64, limit int) ([]T, error)
 	limit int
 	order func(T) int64
-	do    func(context.Context, T) error
-	from  int64 // the next pass begins behind this
+	// do does a page, and tells how that went with each item, in their order. It may
+	// stop behind one that failed.
+	do   func(context.Context, []T) []error
+	from int64 // the next pass begins behind this
+}
+
+// oneByOne does one item after the other, as far as that goes well.
+func oneByOne[T any](do func(context.Context, T) error) func(context.Context, []T) []error {
+	return func(ctx context.Context, page []T) (errs []error) {
+		for _, item := range page {
+			err := do(ctx, item)
+			if errs = append(errs, err); err != nil {
+				break
+			}
+		}
+		return errs
+	}
 }
 
 func (s *sweep[T]) pass(ctx context.Context) error {
@@ -111,14 +127,13 @@ func (s *sweep[T]) pass(ctx context.Context) error {
 func (s *sweep[T]) between(ctx context.Context, after, last int64) (failed error) {
 	for inRow := 0; ; {
 		page, err := s.list(ctx, after, s.limit)
+		page = slices.DeleteFunc(page, func(item T) bool { return s.order(item) > last })
 		if err != nil || len(page) == 0 {
 			return errors.Join(failed, err)
 		}
-		for _, item := range page {
-			if after = s.order(item); after > last {
-				return failed
-			}
-			err := s.do(ctx, item)
+		for _, err := range s.do(ctx, page) {
+			after = s.order(page[0])
+			page = page[1:]
 			if err == nil {
 				inRow = 0
 				continue

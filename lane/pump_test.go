@@ -26,10 +26,10 @@ func numbers(n int64, failing func(int64) error, done *[]int64) *sweep[int64] {
 			return page, nil
 		},
 		order: func(i int64) int64 { return i },
-		do: func(_ context.Context, i int64) error {
+		do: oneByOne(func(_ context.Context, i int64) error {
 			*done = append(*done, i)
 			return failing(i)
-		},
+		}),
 	}
 }
 
@@ -48,7 +48,7 @@ func TestNothingWaitsBehindWhatFailsEveryTime(t *testing.T) {
 		}
 	}
 	done = nil
-	s.do = func(_ context.Context, i int64) error { done = append(done, i); return nil }
+	s.do = oneByOne(func(_ context.Context, i int64) error { done = append(done, i); return nil })
 	if err := s.pass(t.Context()); err != nil || len(done) != 8 {
 		t.Errorf("the pass after the last did %v, %v", done, err)
 	}

@@ -20,6 +20,11 @@ func (silent) Resolve(ctx context.Context, _ central.Request) (central.Answer, e
 	return central.Answer{}, ctx.Err()
 }
 
+func (silent) ResolveBatch(ctx context.Context, _ []central.Request) ([]central.Result, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func (silent) Put(ctx context.Context, _ string, _ []byte) (posmain.Receipt, error) {
 	<-ctx.Done()
 	return posmain.Receipt{}, ctx.Err()

@@ -160,7 +160,9 @@ type testCentral struct {
 	slow   time.Duration
 	refuse string // a problem's type
 	optOut bool
+	old    bool // it knows no batches
 	asked  atomic.Int64
+	batch  atomic.Int64
 }
 
 func (c *testCentral) Resolve(ctx context.Context, r central.Request) (central.Answer, error) {
@@ -187,6 +189,30 @@ func (c *testCentral) Resolve(ctx context.Context, r central.Request) (central.A
 		a.HHID, a.DeIdentTID = idsOf(c.sealer.card(r.EncTID))
 	}
 	return a, nil
+}
+
+func (c *testCentral) ResolveBatch(ctx context.Context, all []central.Request) ([]central.Result, error) {
+	c.batch.Add(1)
+	c.mu.Lock()
+	old := c.old && !c.away
+	c.mu.Unlock()
+	return batchOf(ctx, c, all, old)
+}
+
+// batchOf answers a batch as its single requests are answered.
+func batchOf(ctx context.Context, c interface {
+	Resolve(context.Context, central.Request) (central.Answer, error)
+}, all []central.Request, old bool) ([]central.Result, error) {
+	if old {
+		return nil, fmt.Errorf("resolve batch: %w", &central.Problem{Type: central.ProblemNotFound, Status: 404})
+	}
+	results := make([]central.Result, len(all))
+	for i, r := range all {
+		if results[i].Answer, results[i].Err = c.Resolve(ctx, r); errors.Is(results[i].Err, errAway) {
+			return nil, errAway
+		}
+	}
+	return results, nil
 }
 
 // idsOf gives the ids of a card: every card has a household of its own.

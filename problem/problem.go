@@ -67,10 +67,16 @@ func Read(resp *http.Response, body []byte) *Problem {
 
 func retryAfter(seconds string) time.Duration {
 	n, err := strconv.Atoi(seconds)
-	if err != nil || n <= 0 {
+	if err != nil {
 		return 0
 	}
-	return time.Duration(min(n, int(maxRetryAfter/time.Second))) * time.Second
+	return Wait(n)
+}
+
+// Wait is what is believed of so many seconds that a server asks to be left alone: an
+// hour at most.
+func Wait(seconds int) time.Duration {
+	return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
 }
 
 // Write answers with p, whose Status must be one of HTTP. Retry-After is rounded

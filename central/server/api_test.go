@@ -25,14 +25,15 @@ func TestServerServesWhatIsDocumented(t *testing.T) {
 	lane, main := h.enrol(lane1), h.enrol(shop)
 	h.want(503, central.ProblemUnavailable, lane, "POST", central.ManifestPath, central.ManifestRequest{})
 	h.want(503, central.ProblemUnavailable, lane, "POST", central.ResolvePath, lane.seal(visa, 1))
+	h.want(503, central.ProblemUnavailable, lane, "POST", central.BatchPath, central.BatchRequest{Items: []central.Request{lane.seal(visa, 1)}})
 	must(t, h.s.Load(t.Context()))
 	h.want(200, "", nil, "GET", "/readyz", nil)
 	h.want(200, "", nil, "GET", "/healthz", nil)
 
-	for _, path := range []string{central.ResolvePath, central.ManifestPath, enroll.RenewPath} {
+	for _, path := range []string{central.ResolvePath, central.BatchPath, central.ManifestPath, enroll.RenewPath} {
 		h.want(403, central.ProblemForbidden, nil, "POST", path, "{}")
 		h.want(400, central.ProblemBadRequest, lane, "POST", path, "{}}")
-		h.want(413, central.ProblemTooLarge, lane, "POST", path, strings.Repeat(" ", 5000))
+		h.want(413, central.ProblemTooLarge, lane, "POST", path, strings.Repeat(" ", map[bool]int{true: 300_000, false: 5000}[path == central.BatchPath]))
 		h.want(415, central.ProblemMediaType, lane, "POST", path, "{}", "text/plain")
 	}
 	h.want(400, central.ProblemBadRequest, nil, "POST", enroll.EnrollPath, "")
@@ -40,6 +41,7 @@ func TestServerServesWhatIsDocumented(t *testing.T) {
 	h.want(415, central.ProblemMediaType, nil, "POST", enroll.EnrollPath, "{}", "application/x-www-form-urlencoded")
 	h.want(200, "", main, "POST", central.ManifestPath, central.ManifestRequest{Version: 7})
 	h.want(403, central.ProblemForbidden, main, "POST", central.ResolvePath, lane.seal(visa, 1))
+	h.want(403, central.ProblemForbidden, main, "POST", central.BatchPath, central.BatchRequest{Items: []central.Request{lane.seal(visa, 1)}})
 	h.want(404, central.ProblemNotFound, lane, "POST", "/v1/other", nil)
 	h.want(405, central.ProblemMethod, lane, "GET", central.ResolvePath, nil)
 
@@ -49,6 +51,7 @@ func TestServerServesWhatIsDocumented(t *testing.T) {
 	h.want(409, central.ProblemUnknownEpoch, lane, "POST", central.ResolvePath, short)
 	lane.resolve(visa, 2)
 	h.want(200, "", lane, "POST", central.ResolvePath, short)
+	h.batch(lane, short)
 
 	h.feedRefusals(lane, main)
 	h.renewals(lane)

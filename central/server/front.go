@@ -16,11 +16,11 @@ import (
 
 // What bounds those who connect.
 const (
-	handshakeTimeout = 5 * time.Second
+	handshakeTimeout = 10 * time.Second // lanes wait as long
 	// A handshake takes about a millisecond: who would wait longer than this for it
 	// is turned away, and comes back later with all the others.
-	handshakePatience = time.Second
-	maxHandshakes     = 4096 // at once, most of which wait for the other end
+	handshakePatience = 3 * time.Second
+	maxHandshakes     = 8192 // at once, most of which wait for the other end
 )
 
 // front serves the lookup listener: it accepts connections, makes handshakes with some

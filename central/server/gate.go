@@ -101,7 +101,8 @@ func (g *gate) leave(begun time.Time) {
 	stayed := time.Since(begun)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.each += (stayed - g.each) / 16
+	// One that was held up by chance says little about the next.
+	g.each += (min(stayed, 4*g.each+time.Millisecond) - g.each) / 16
 	for c := range g.waiting {
 		for len(g.waiting[c]) > 0 {
 			w := g.waiting[c][0]

@@ -25,6 +25,7 @@ type lookup struct {
 func (s *Server) lookupPaths() []lookup {
 	return []lookup{
 		{central.ResolvePath, central.MaxRequest, s.resolve},
+		{central.BatchPath, central.MaxBatchRequest, s.resolveBatch},
 		{central.ManifestPath, central.MaxRequest, s.manifest},
 	}
 }

@@ -55,15 +55,23 @@ func (s *Server) lookup(v *visitor, in body, w *work) (none directory.Answer, ou
 		return none, outcomeUnavailable, unavailable("central is loading its index")
 	}
 	text, p := in.read(central.MaxRequest)
-	if p == nil && !parseRequest(text, &w.req, w.enctid[:]) {
-		w.req = central.Request{}
-		p = unmarshal(text, &w.req)
+	if p == nil {
+		p = w.parse(text)
 	}
 	if p != nil {
 		return none, outcomeRefused, p
 	}
 	defer clear(w.enctid[:])
 	return s.find(v, &w.req, w.slot, live)
+}
+
+// parse reads a request into w.
+func (w *work) parse(text []byte) *central.Problem {
+	if parseRequest(text, &w.req, w.enctid[:]) {
+		return nil
+	}
+	w.req = central.Request{}
+	return unmarshal(text, &w.req)
 }
 
 func (s *Server) greetLane(v *visitor, now time.Time) *central.Problem {

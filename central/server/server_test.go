@@ -104,6 +104,24 @@ func TestOverRealConnections(t *testing.T) {
 	}
 }
 
+func TestBatchOverRealConnections(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, nil)
+	l := newLane(t, c, "12", "1")
+	single, err := l.ask(t.Context(), l.request(t, visa))
+	must(t, err)
+	all := []central.Request{l.request(t, visa), l.request(t, mastercard), l.request(t, visa)}
+	all[1].Swipe++ // not what was sealed
+	got, err := l.client.ResolveBatch(t.Context(), all)
+	must(t, err)
+	for i, result := range got {
+		p, refused := errors.AsType[*central.Problem](result.Err)
+		if i == 1 && (!refused || p.Type != central.ProblemEncTIDRejected) || i != 1 && (result.Err != nil || result.Answer.HHID != single.HHID || result.Answer.Basket != all[i].Basket) {
+			t.Errorf("item %d: %+v", i, result)
+		}
+	}
+}
+
 func TestRestartKeepsHouseholds(t *testing.T) {
 	t.Parallel()
 	c := servertest.Start(t, nil)

@@ -173,6 +173,16 @@ func (l *lookup) Resolve(ctx context.Context, r central.Request) (central.Answer
 	return a, enroll.Explain(err, l.store.Current())
 }
 
+// ResolveBatch asks whose EncTIDs many are.
+func (l *lookup) ResolveBatch(ctx context.Context, all []central.Request) ([]central.Result, error) {
+	c, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	results, err := c.ResolveBatch(ctx, all)
+	return results, enroll.Explain(err, l.store.Current())
+}
+
 // Manifest asks for central's keys.
 func (l *lookup) Manifest(ctx context.Context, have uint64) (central.Signed, error) {
 	c, err := l.at()
