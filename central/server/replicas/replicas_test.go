@@ -215,7 +215,7 @@ func linked(t *testing.T, all []*servertest.Central, n int) (seen func(*serverte
 	}
 	secret := phone(b)
 	defer secret.Wipe()
-	_, err := all[n%len(all)].Server.Directory().Link(t.Context(), servertest.Tenant, secret, to)
+	_, err := all[n%len(all)].Server.Directory().Link(t.Context(), store.Act{At: time.Now()}, servertest.Tenant, secret, to)
 	must(t, err)
 	return func(c *servertest.Central) error {
 		if got, err := resolve(t.Context(), c.Server.Directory(), b); err != nil || got != to {
