@@ -19,7 +19,7 @@ import (
 // merge is worth its while.
 const (
 	mergeAfter = 1 << 20
-	mergeShare = 32
+	mergeShare = 64
 )
 
 // begin begins with an empty table.

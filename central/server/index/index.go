@@ -5,14 +5,15 @@
 // The table knows nothing of either: it maps uint64 to uint64. Its keys must be
 // evenly spread, as the output of a keyed hash is; they are not hashed again.
 //
-// Most of it is a snapshot, a file that is mapped: at 100 million keys of 40
-// million values it takes 11.6 bytes a key, and is there at once after a restart.
-// What has changed since is in a hash table beside it, until Merge makes both a new
-// snapshot. Nobody waits for that.
+// Most of it, the base, is in sorted segments, which a snapshot has, too: at 100
+// million keys of 40 million values it takes 11.6 bytes a key. After a restart the
+// snapshot is mapped, and answers at once; Load brings it into memory. What has
+// changed since is in a hash table beside it, until Merge puts it into the base, one
+// segment after the other, and writes a new snapshot. Nobody waits for that: reading
+// takes no lock, and whatever it reads was there before it could be found.
 package index
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -41,15 +42,15 @@ type Table struct {
 // parts are looked through in their order.
 type parts struct {
 	recent *flat
-	frozen []*flat   // what is being merged, the newest first
-	base   *snapshot // nil: there is none yet
+	frozen []*flat // what is being merged, the newest first
+	base   *base
 }
 
 // New makes an empty table, whose snapshots go to path. They are of an owner: those
 // of another are refused. Without a path there are none.
 func New(path string, owner [ownerBytes]byte) *Table {
 	t := &Table{path: path, owner: owner}
-	t.parts.Store(&parts{recent: &flat{}})
+	t.parts.Store(&parts{recent: &flat{}, base: &base{values: &values{}}})
 	return t
 }
 
@@ -64,18 +65,14 @@ func (t *Table) Open() (change uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t.keys.Store(int64(base.head.keys))
+	keys, _ := base.size()
+	t.keys.Store(int64(keys))
 	t.parts.Store(&parts{recent: &flat{}, base: base})
-	return base.change, nil
+	return base.file.change, nil
 }
 
 // Apart gives the keys in the snapshot whose value is Apart.
-func (t *Table) Apart() []uint64 {
-	if base := t.parts.Load().base; base != nil {
-		return slices.Clone(base.side)
-	}
-	return nil
-}
+func (t *Table) Apart() []uint64 { return slices.Clone(t.parts.Load().base.apart) }
 
 // Load checks the whole snapshot, and has it in memory then. Until then a part is
 // checked when it is first used, and one that is damaged has no keys. ErrSnapshot.
@@ -87,10 +84,10 @@ func (t *Table) Load(ctx context.Context) error {
 
 func (t *Table) load(ctx context.Context) error {
 	p := t.parts.Load()
-	if p.base == nil || p.base.seen == nil {
+	if p.base.file == nil {
 		return nil
 	}
-	loaded, err := p.base.load(ctx)
+	loaded, err := p.base.file.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,9 +111,6 @@ func (p *parts) older(key uint64) uint64 {
 		if v := f.get(key); v != 0 {
 			return v
 		}
-	}
-	if p.base == nil {
-		return 0
 	}
 	return p.base.get(key)
 }
@@ -165,9 +159,8 @@ func (t *Table) Size() Size {
 		keys, bytes := f.size()
 		s.Recent, s.Bytes = s.Recent+keys, s.Bytes+bytes
 	}
-	if p.base != nil {
-		s.Bytes += len(p.base.mapped)
-	}
+	_, bytes := p.base.size()
+	s.Bytes += bytes
 	return s
 }
 
@@ -183,32 +176,28 @@ func (t *Table) Merge(ctx context.Context, change uint64) error {
 		return err
 	}
 	p := t.freeze()
-	pairs := p.pairs()
-	err := write(ctx, t.path, t.owner, change, p.base, pairs)
-	var base *snapshot
-	if err == nil {
-		base, err = open(t.path, t.owner)
-	}
-	if err != nil {
-		t.thaw(p.base, together(pairs)) // however often it fails, what is frozen is one
+	m := merge{ctx: ctx, base: p.base, frozen: p.frozen}
+	if err := m.run(t.path, head{magic: magic, owner: t.owner, change: change}); err != nil {
+		t.thaw(p.base, together(p.frozen)) // however often it fails, what is frozen is one
 		return err
 	}
-	t.thaw(base)
-	runtime.GC() // the old snapshot takes memory until it is collected
+	t.thaw(p.base)
+	runtime.GC() // what is old takes memory until it is collected
 	return nil
 }
 
 // thaw ends a merge.
-func (t *Table) thaw(base *snapshot, frozen ...*flat) {
+func (t *Table) thaw(base *base, frozen ...*flat) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	t.parts.Store(&parts{recent: t.parts.Load().recent, frozen: frozen, base: base})
 }
 
-func together(pairs []pair) *flat {
-	f := &flat{}
-	for _, p := range pairs {
-		f.put(p.key, p.value)
+// together makes one of several, the newest of which is the first.
+func together(all []*flat) *flat {
+	f := all[len(all)-1]
+	for _, newer := range slices.Backward(all[:len(all)-1]) {
+		newer.each(0, shards, func(key, value uint64) { f.put(key, value) })
 	}
 	return f
 }
@@ -221,13 +210,4 @@ func (t *Table) freeze() *parts {
 	next := &parts{recent: &flat{}, frozen: append([]*flat{p.recent}, p.frozen...), base: p.base}
 	t.parts.Store(next)
 	return next
-}
-
-// pairs gives what is frozen, by key, the newest of each.
-func (p *parts) pairs() (all []pair) {
-	for _, f := range p.frozen {
-		f.each(func(key, value uint64) { all = append(all, pair{key, value}) })
-	}
-	slices.SortStableFunc(all, func(a, b pair) int { return cmp.Compare(a.key, b.key) })
-	return slices.CompactFunc(all, func(a, b pair) bool { return a.key == b.key })
 }

@@ -2,7 +2,9 @@ package index
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -173,17 +175,27 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestBytes holds the snapshot to what it may take. That each section begins at a
-// page counts for little at a hundred million keys.
+// TestBytes holds a table to what it may take, by one of its segments.
 func TestBytes(t *testing.T) {
 	for _, c := range []struct {
 		keys, households int
 		most             float64
-	}{{100_000_000, 40_000_000, 11.6}, {10_000_000, 4_000_000, 11.8}, {100_000_000, 100_000_000, 16.7}} {
-		h := head{keys: uint64(c.keys), values: uint64(c.households)}
-		h.bucketBits, h.valueBits = geometry(c.keys, c.households)
-		l := h.layout()
-		if per := float64(l.sums.at+l.sums.bytes) / float64(c.keys); per > c.most {
+	}{{100_000_000, 40_000_000, 11.8}, {10_000_000, 4_000_000, 12}, {60_000_000, 24_000_000, 12.2}, {100_000_000, 100_000_000, 17.1}} {
+		r, keys := rand.New(rand.NewPCG(1, 2)), make([]uint64, c.keys/segments)
+		for i := range keys {
+			keys[i] = r.Uint64() >> segmentBits
+		}
+		slices.Sort(keys)
+		var b builder
+		b.begin(geometryFor(len(keys), c.households))
+		for _, key := range keys {
+			b.add(key, 0)
+		}
+		words, err := b.end()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if per := float64(8*(len(words)*segments+c.households)) / float64(c.keys); per > c.most {
 			t.Errorf("%d keys of %d values: %.2f bytes a key", c.keys, c.households, per)
 		}
 	}
@@ -224,7 +236,7 @@ func TestDamage(t *testing.T) {
 				t.Fatalf("byte %d: Get(%x) = %x, want %x", at, k, got, values[i])
 			}
 		}
-		if err == nil && at >= headBytes {
+		if err == nil && at >= pageBytes {
 			err = broken.Load(t.Context())
 		}
 		if !errors.Is(err, ErrSnapshot) {
@@ -247,6 +259,189 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A snapshot of another version is not used, however well it is written.
+func TestOtherVersion(t *testing.T) {
+	table := newTable(t)
+	table.Put(1<<40, 5)
+	if err := table.Merge(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(table.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"hhidx 1\n", "hhidx 3\n", "\n2 xdihh"} {
+		copy(whole, version)
+		binary.NativeEndian.PutUint32(whole[pageBytes-4:], crc32.Checksum(whole[:pageBytes-4], castagnoli))
+		if err := os.WriteFile(table.path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(table.path, owner).Open(); !errors.Is(err, ErrSnapshot) {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+	if err := table.Merge(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, change := reopen(t, table); change != 2 {
+		t.Errorf("change %d", change)
+	}
+}
+
+// halfway is a context that is over when it has been asked some times.
+type halfway struct {
+	context.Context
+	left *int
+}
+
+func (h halfway) Err() error {
+	if *h.left--; *h.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A merge that fails halfway has changed nothing that can be seen, and the next one
+// goes on from there: with other values, and with new ones of the same keys.
+func TestMergeFailsHalfway(t *testing.T) {
+	table, model := newTable(t), map[uint64]uint64{}
+	keys, values := many(30_000)
+	fill := func(from, to, shift int) {
+		for i := from; i < to; i++ {
+			model[keys[i]] = values[(i+shift)%len(values)]
+			table.Put(keys[i], model[keys[i]])
+		}
+	}
+	check := func(when string) {
+		t.Helper()
+		for k, v := range model {
+			if got := table.Get(k); got != v {
+				t.Fatalf("%s: Get(%x) = %x, want %x", when, k, got, v)
+			}
+		}
+	}
+	fill(0, 10_000, 0)
+	if err := table.Merge(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	for round, left := range []int{0, 1, 30, 60, 63} {
+		fill(2_000*round, 2_000*round+12_000, 7*round)
+		if err := table.Merge(halfway{t.Context(), &left}, 2); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		check("after a failure")
+		if _, change := reopen(t, table); change != 1 {
+			t.Errorf("change %d", change)
+		}
+	}
+	fill(25_000, 30_000, 3)
+	if err := table.Merge(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	check("after a merge")
+	if s := table.Size(); s.Keys != len(model) || s.Recent != 0 {
+		t.Errorf("size %+v, want %d keys", s, len(model))
+	}
+	table, _ = reopen(t, table)
+	check("after a restart")
+	if err := table.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("when loaded")
+}
+
+// Values that no key has any more are not in the next snapshot, and take no room when
+// that is loaded.
+func TestValuesThatAreGone(t *testing.T) {
+	table := newTable(t)
+	keys, values := many(50_000)
+	for _, shift := range []uint64{0, 1} {
+		for i, k := range keys {
+			if shift == 0 || values[i]%3 != 0 {
+				table.Put(k, values[i]+shift)
+			}
+		}
+		if err := table.Merge(t.Context(), 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := map[uint64]bool{}
+	check := func() {
+		t.Helper()
+		for i, k := range keys {
+			want := values[i]
+			if want%3 != 0 {
+				want++
+			}
+			if left[want] = true; table.Get(k) != want {
+				t.Fatalf("Get(%x) = %x, want %x", k, table.Get(k), want)
+			}
+		}
+	}
+	check()
+	before := table.parts.Load().base.values.n
+	table, _ = reopen(t, table)
+	for _, chunk := range table.parts.Load().base.values.chunks {
+		for _, value := range chunk {
+			if value != 0 && !left[value] {
+				t.Fatalf("value %x is in the snapshot", value)
+			}
+		}
+	}
+	check()
+	if err := table.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if n := table.parts.Load().base.values.n; n != len(left) || n >= before {
+		t.Errorf("%d values, want %d; they were %d", n, len(left), before)
+	}
+	table.Put(keys[0], values[1])
+	if err := table.Merge(t.Context(), 8); err != nil {
+		t.Fatal(err)
+	}
+	if got := table.Get(keys[0]); got != values[1] {
+		t.Errorf("Get = %x, want %x", got, values[1])
+	}
+}
+
+// Values keep their places, and none has two, however many are added.
+func TestValuesKeepTheirPlaces(t *testing.T) {
+	r, v, placed := rand.New(rand.NewPCG(3, 4)), &values{}, map[uint64]uint32{}
+	for _, n := range []int{1, 1000, chunkValues - 1001, 10, 2*chunkValues + 3, 0, 500} {
+		fresh := make([]uint64, n)
+		for i := range fresh {
+			fresh[i] = r.Uint64()>>1 | 1
+		}
+		for value := range placed { // some are not new
+			if fresh = append(fresh, value); len(fresh) >= n*3/2 {
+				break
+			}
+		}
+		slices.Sort(fresh)
+		fresh = slices.Compact(fresh)
+		var places []uint32
+		var err error
+		if v, places, err = v.with(fresh); err != nil {
+			t.Fatal(err)
+		}
+		for i, value := range fresh {
+			if at, ok := placed[value]; ok && at != places[i] {
+				t.Fatalf("%x is at %d, was at %d", value, places[i], at)
+			}
+			placed[value] = places[i]
+		}
+		if v.n != len(placed) {
+			t.Errorf("%d values, want %d", v.n, len(placed))
+		}
+		for value, at := range placed {
+			if got := v.at(uint64(at)); got != value {
+				t.Fatalf("at %d is %x, want %x", at, got, value)
+			}
+		}
+	}
+}
+
 // What is damaged is not merged into the next snapshot.
 func TestDamageIsNotCopied(t *testing.T) {
 	table := newTable(t)
@@ -258,7 +453,7 @@ func TestDamageIsNotCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole[headBytes] ^= 1
+	whole[pageBytes] ^= 1
 	if err := os.WriteFile(table.path, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
