@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"posd/central"
+	"posd/central/server/store"
 	"posd/central/server/vault"
 	"posd/sqldb"
 )
@@ -26,7 +27,7 @@ func (s *Server) Load(ctx context.Context) error {
 	if err := s.directory.Open(ctx); err != nil {
 		s.log.Warn("the index is read from the database", "error", err)
 	}
-	err := s.directory.Sync(ctx, func(n int) {
+	err := s.sync(ctx, func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.loading = n
@@ -61,7 +62,7 @@ func (s *Server) follow(ctx context.Context) {
 		}
 		s.followKeys(ctx)
 		s.stamp() // each may wait for a server that does not answer
-		s.noteRead(ctx, errors.Join(s.directory.Sync(ctx, nil), s.followRevocations(ctx), s.followFeed(ctx)))
+		s.noteRead(ctx, errors.Join(s.sync(ctx, nil), s.followRevocations(ctx), s.followFeed(ctx)))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
 			probed = now
 			s.stamp()
@@ -104,6 +105,10 @@ func (s *Server) keepIndex(ctx context.Context) {
 // them at once. No lookup waits for that.
 func (s *Server) followKeys(ctx context.Context) {
 	err := s.takeKeys(ctx)
+	if change := s.Keys().change; err == nil && change != s.issuedFor {
+		s.issuedFor = change
+		err = s.issue(ctx)
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -115,7 +120,11 @@ func (s *Server) followKeys(ctx context.Context) {
 	s.keying = err
 }
 
+// takeKeys takes over the keys of the store. What is followed, and lookups that the
+// store refuses, may want that at the same time.
 func (s *Server) takeKeys(ctx context.Context) error {
+	s.taking.Lock()
+	defer s.taking.Unlock()
 	old := s.Keys()
 	change, err := s.store.KeyChange(ctx)
 	if err != nil || change == old.change {
@@ -125,15 +134,27 @@ func (s *Server) takeKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.opener.SetKeys(fresh.hpke); err != nil {
+	if err := errors.Join(s.opener.SetKeys(fresh.hpke), s.directory.SetTenants(fresh.tenants)); err != nil {
 		return err
 	}
 	s.keys.Store(fresh)
-	if err := s.issue(ctx); err != nil {
-		return err
+	select {
+	case s.rekeyer.woken <- struct{}{}:
+	default: // it will look
 	}
 	s.log.Info("keys and manifest are those of now", "change", fresh.change)
 	return nil
+}
+
+// sync follows the changes of households, and takes over keys that they need.
+func (s *Server) sync(ctx context.Context, progress func(entries int)) error {
+	err := s.directory.Sync(ctx, progress)
+	if errors.Is(err, store.ErrStaleKeys) {
+		if err = s.takeKeys(ctx); err == nil {
+			err = s.directory.Sync(ctx, progress)
+		}
+	}
+	return err
 }
 
 func (s *Server) followRevocations(ctx context.Context) error {

@@ -219,6 +219,10 @@ func openKeys(ctx context.Context, st store.Store, kek *held, known map[keyID][]
 	if k.rows, err = st.Keys(ctx); err != nil {
 		return nil, err
 	}
+	rekeyings, err := st.Rekeyings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := k.unwrap(known); err != nil {
 		return nil, err
 	}
@@ -229,6 +233,13 @@ func openKeys(ctx context.Context, st store.Store, kek *held, known map[keyID][]
 	for i := range k.rows {
 		if err := k.take(&k.rows[i], byID); err != nil {
 			return nil, named(k.rows[i], err)
+		}
+	}
+	for _, r := range rekeyings {
+		if t := byID[r.Tenant]; t != nil {
+			for i := range t.Older {
+				t.Older[i].Left = !r.FinishedAt.IsZero()
+			}
 		}
 	}
 	for _, t := range tenants {
@@ -300,8 +311,12 @@ func (k *Keys) take(row *store.Key, tenants map[int64]*directory.Tenant) (err er
 		private := ed25519.NewKeyFromSeed(secret)
 		k.signer = func() ed25519.PrivateKey { return private }
 		k.manifestKey = private.Public().(ed25519.PublicKey)
-	case store.Fingerprint:
-		tenant.Fingerprint = secret
+	case store.Fingerprint: // the rows come in the order of their numbers
+		if tenant.Fingerprint != nil {
+			older := directory.OlderKey{Fingerprint: tenant.Fingerprint, FingerprintKey: tenant.FingerprintKey}
+			tenant.Older = append([]directory.OlderKey{older}, tenant.Older...)
+		}
+		tenant.Fingerprint, tenant.FingerprintKey = secret, row.Number
 	case store.SealTID:
 		tenant.SealTID = secret
 	case store.DeIdent:

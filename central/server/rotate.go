@@ -35,6 +35,10 @@ type KeyInfo struct {
 	CreatedAt  time.Time     `json:"created_at"`
 	SealsFrom  time.Time     `json:"seals_from,omitzero"`
 	SealsUntil time.Time     `json:"seals_until,omitzero"`
+
+	// Of the newest fingerprint and deident key, while stored cards are moved to it:
+	// the share of them that is done.
+	Moved *float64 `json:"moved,omitempty"`
 }
 
 // ListKeys tells of all keys. No key-encryption key is needed for it.
@@ -47,6 +51,16 @@ func ListKeys(ctx context.Context, st store.Store, now time.Time) ([]KeyInfo, er
 	if err != nil {
 		return nil, err
 	}
+	rekeyings, err := st.Rekeyings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	moved := map[int64]*float64{}
+	for _, r := range rekeyings {
+		if done := share(r.DoneTo); r.FinishedAt.IsZero() {
+			moved[r.Tenant] = &done
+		}
+	}
 	names := map[int64]string{}
 	for _, t := range tenants {
 		names[t.ID] = t.Name
@@ -56,6 +70,9 @@ func ListKeys(ctx context.Context, st store.Store, now time.Time) ([]KeyInfo, er
 		all[i] = KeyInfo{Purpose: k.Purpose, Tenant: names[k.Tenant], Number: k.Number, State: keyState(rows, k, now), CreatedAt: k.CreatedAt}
 		if k.Purpose == store.HPKE {
 			all[i].SealsFrom, all[i].SealsUntil = sealsFrom(k), k.SealsUntil
+		}
+		if k.Number > 1 && all[i].State == Active {
+			all[i].Moved = moved[k.Tenant]
 		}
 	}
 	return all, nil

@@ -69,6 +69,8 @@ type Options struct {
 type Server struct {
 	store     store.Store
 	keys      atomic.Pointer[Keys]
+	taking    sync.Mutex // held while the keys are taken over
+	rekeyer   rekeyer
 	log       *slog.Logger
 	now       func() time.Time
 	opener    *opener.Opener
@@ -88,6 +90,7 @@ type Server struct {
 	floor                               time.Duration
 
 	revoked       revocations
+	issuedFor     uint64 // the change of the keys that the manifest was last held against
 	revokedChange uint64 // owned by the goroutine that follows the store
 	signed        atomic.Pointer[central.Signed]
 	loaded        atomic.Bool
@@ -113,6 +116,7 @@ func New(opt Options) (*Server, error) {
 		nudged: make(chan struct{}, 1), lookupLog: opt.Lookups,
 	}
 	s.keys.Store(opt.Keys)
+	s.rekeyer = newRekeyer()
 	if s.wrap == nil {
 		s.wrap = func(h http.Handler) http.Handler { return h }
 	}
@@ -139,6 +143,7 @@ func New(opt Options) (*Server, error) {
 	if s.directory, err = opt.Keys.Directory(opt.Store, opt.IndexDir, s.now); err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
 	}
+	s.directory.Refresh = s.refreshKeys
 	own, err := opt.Keys.certificate(s.now())
 	if err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
@@ -228,6 +233,7 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 		}
 		wg.Go(func() { s.keepIndex(ctx) })
 		wg.Go(func() { s.store.Listen(ctx, s.Changed) })
+		wg.Go(func() { s.rekey(ctx) })
 		s.follow(ctx)
 	})
 	var err error

@@ -53,6 +53,7 @@ func (c *Central) operations() []operation {
 		does("households.split", c.split),
 		does("households.undo", c.undo),
 		does("households.ledger", c.ledger),
+		streams("keys.mapping", c.mapping),
 		does("audit.list", c.audit),
 		does("audit.verify", c.verifyAudit),
 		streams("audit.lookups", c.lookups),

@@ -11,13 +11,9 @@ package directory
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +39,18 @@ type Tenant struct {
 	ID             int64
 	Name           string
 	Fingerprint    []byte // HMAC: what a TID is found by
+	FingerprintKey uint32 // its number
+	Older          []OlderKey
 	SealTID        []byte // AES-256-GCM: seals TIDs at rest
 	DeIdent        []byte // HMAC: makes DeIdentTIDs
 	DeIdentVersion int
+}
+
+// OlderKey is a fingerprint key that has been superseded.
+type OlderKey struct {
+	Fingerprint    []byte
+	FingerprintKey uint32
+	Left           bool // all TIDs have been moved to newer keys but those that were erased
 }
 
 // Answer says whose a TID is.
@@ -68,33 +73,30 @@ func (a Answer) DeIdentTID() identity.DeIdentTID {
 // Directory associates TIDs with households. It is safe for concurrent use,
 // apart from Sync.
 type Directory struct {
-	store  Store
-	now    func() time.Time
-	byName map[string]*tenant
-	byID   map[int64]*tenant
-	change atomic.Uint64
-	merge  int // recent entries at which a snapshot is made, at the least
+	store   Store
+	now     func() time.Time
+	dir     string
+	tenants atomic.Pointer[tenants]
+	change  atomic.Uint64
+	merge   int // recent entries at which a snapshot is made, at the least
+
+	// Refresh, if not nil, calls SetTenants with the keys as they are now. It is
+	// called when the store says that a TID was made with older ones.
+	Refresh func(context.Context) error
 }
 
 // New returns an empty directory; Open and Sync fill it. Its snapshots are in dir;
 // there are none if dir is empty.
-func New(s Store, tenants []Tenant, dir string, now func() time.Time) (*Directory, error) {
-	d := &Directory{store: s, now: now, byName: map[string]*tenant{}, byID: map[int64]*tenant{}, merge: mergeAfter}
-	for _, t := range tenants {
-		block, err := aes.NewCipher(t.SealTID)
-		if err != nil || len(t.Fingerprint) < sha256.Size || len(t.DeIdent) < sha256.Size || t.DeIdentVersion < 1 {
-			return nil, fmt.Errorf("open directory: a key of retailer %s is missing or has a wrong size", t.Name)
+func New(s Store, all []Tenant, dir string, now func() time.Time) (*Directory, error) {
+	d := &Directory{store: s, now: now, dir: dir, merge: mergeAfter}
+	d.tenants.Store(&tenants{})
+	if err := d.SetTenants(all); err != nil {
+		return nil, err
+	}
+	for _, t := range d.tenants.Load().byName {
+		for _, m := range t.memories {
+			m.fresh.Store(false) // all of it is read from the store anyway
 		}
-		aead, err := cipher.NewGCMWithRandomNonce(block)
-		if err != nil {
-			return nil, fmt.Errorf("open directory: %w", err)
-		}
-		one := &tenant{Tenant: t, aead: aead, fingerprints: newMACs(t.Fingerprint), deidents: newMACs(t.DeIdent)}
-		if dir != "" {
-			one.path = filepath.Join(dir, fmt.Sprintf("index-%d.snapshot", t.ID))
-		}
-		one.begin()
-		d.byName[t.Name], d.byID[t.ID] = one, one
 	}
 	return d, nil
 }
@@ -102,11 +104,11 @@ func New(s Store, tenants []Tenant, dir string, now func() time.Time) (*Director
 // Lookup says which household t belongs to, if it is known. It asks the memory
 // alone, and allocates nothing.
 func (d *Directory) Lookup(retailer string, t tid.TID) (a Answer, known bool, err error) {
-	tenant, ok := d.byName[retailer]
+	tenant, ok := d.tenants.Load().byName[retailer]
 	if !ok {
 		return Answer{}, false, ErrNoTenant
 	}
-	e, known := tenant.lookup(tenant.fingerprint(t))
+	e, known := tenant.lookup(t)
 	if !known {
 		return Answer{}, false, nil
 	}
@@ -116,21 +118,41 @@ func (d *Directory) Lookup(retailer string, t tid.TID) (a Answer, known bool, er
 // Resolve says which household t belongs to. An unknown t gets a new household,
 // which is durable before Resolve returns; however many ask for it at once, it
 // gets one.
-func (d *Directory) Resolve(ctx context.Context, retailer string, t tid.TID) (Answer, error) {
-	tenant, ok := d.byName[retailer]
-	if !ok {
-		return Answer{}, ErrNoTenant
-	}
-	fingerprint := tenant.fingerprint(t)
-	e, known := tenant.lookup(fingerprint)
-	created := false
-	if !known {
-		var err error
-		if e, created, err = d.add(ctx, tenant, fingerprint, t); err != nil {
-			return Answer{}, fmt.Errorf("make household: %w", err)
+func (d *Directory) Resolve(ctx context.Context, retailer string, t tid.TID) (a Answer, err error) {
+	err = d.withTenant(ctx, retailer, func(tenant *tenant) error {
+		e, known := tenant.lookup(t)
+		created := false
+		if !known {
+			var err error
+			if e, created, err = d.add(ctx, tenant, t); err != nil {
+				return fmt.Errorf("make household: %w", err)
+			}
+		}
+		a = tenant.answer(e, t, created)
+		return nil
+	})
+	return a, err
+}
+
+// refreshes is how often keys that have changed are asked for in one call.
+const refreshes = 3
+
+// withTenant calls f with a retailer's keys, and again with newer ones where the
+// store wants those.
+func (d *Directory) withTenant(ctx context.Context, retailer string, f func(*tenant) error) error {
+	for n := 0; ; n++ {
+		tenant, ok := d.tenants.Load().byName[retailer]
+		if !ok {
+			return ErrNoTenant
+		}
+		err := f(tenant)
+		if !errors.Is(err, store.ErrStaleKeys) || d.Refresh == nil || n == refreshes {
+			return err
+		}
+		if err := d.Refresh(ctx); err != nil {
+			return err
 		}
 	}
-	return tenant.answer(e, t, created), nil
 }
 
 func (t *tenant) answer(e household, secret tid.TID, created bool) Answer {
@@ -143,21 +165,22 @@ func (t *tenant) answer(e household, secret tid.TID, created bool) Answer {
 // Link puts t into a household of the retailer; with the zero HHID t stays where
 // it is, or gets a new household if it is unknown. It returns the household.
 func (d *Directory) Link(ctx context.Context, by store.Act, retailer string, t tid.TID, to identity.HHID) (identity.HHID, error) {
-	tenant, ok := d.byName[retailer]
-	if !ok {
-		return identity.HHID{}, ErrNoTenant
-	}
-	row, err := d.row(tenant, tenant.fingerprint(t), t)
-	if err != nil {
-		return identity.HHID{}, err
-	}
-	e, err := d.store.Link(ctx, by, row, to)
-	if err != nil {
-		return identity.HHID{}, err
-	}
-	// What cannot be noted now comes with the next Sync.
-	_ = tenant.apply(ctx, d.store, e)
-	return e.HHID, nil
+	var now identity.HHID
+	err := d.withTenant(ctx, retailer, func(tenant *tenant) error {
+		row, err := d.row(tenant, t)
+		if err != nil {
+			return err
+		}
+		e, err := d.store.Link(ctx, by, row, to)
+		if err != nil {
+			return err
+		}
+		now = e.HHID
+		// What cannot be noted now comes with the next Sync.
+		_ = tenant.apply(ctx, d.store, e)
+		return nil
+	})
+	return now, err
 }
 
 // page is how many changes are read at a time.
@@ -166,7 +189,8 @@ const page = 4096
 // Sync brings the memory up to the store, whoever changed it. One goroutine
 // calls it: at the start to load everything that is in no snapshot, then again and
 // again. progress, if not nil, is told after every few thousand entries how many
-// were read.
+// were read. store.ErrStaleKeys says that SetTenants must be called before the rest
+// can be read.
 func (d *Directory) Sync(ctx context.Context, progress func(entries int)) error {
 	d.restart()
 	for total := 0; ; {
@@ -175,7 +199,7 @@ func (d *Directory) Sync(ctx context.Context, progress func(entries int)) error 
 			return fmt.Errorf("follow changes: %w", err)
 		}
 		for _, e := range entries {
-			if t := d.byID[e.Tenant]; t != nil {
+			if t := d.tenants.Load().byID[e.Tenant]; t != nil {
 				if err := t.apply(ctx, d.store, e); err != nil {
 					return fmt.Errorf("follow changes: %w", err)
 				}
@@ -194,22 +218,28 @@ func (d *Directory) Sync(ctx context.Context, progress func(entries int)) error 
 // Change is the number of the last change that Sync has seen.
 func (d *Directory) Change() uint64 { return d.change.Load() }
 
-// Size returns how many TIDs are known, and the bytes of memory they take.
+// Size returns how many TIDs are known, and the bytes of memory they take. While
+// TIDs are moved to a newer key, those that were moved count twice.
 func (d *Directory) Size() (tids, bytes int) {
-	for _, t := range d.byName {
-		s := t.size()
-		tids, bytes = tids+s.Keys, bytes+s.Bytes
+	for _, t := range d.tenants.Load().byName {
+		for _, m := range t.memories {
+			s := m.size()
+			tids, bytes = tids+s.Keys, bytes+s.Bytes
+		}
 	}
 	return tids, bytes
 }
 
-func (d *Directory) add(ctx context.Context, t *tenant, fingerprint [16]byte, secret tid.TID) (household, bool, error) {
-	row, err := d.row(t, fingerprint, secret)
+func (d *Directory) add(ctx context.Context, t *tenant, secret tid.TID) (household, bool, error) {
+	row, err := d.row(t, secret)
 	if err != nil {
 		return household{}, false, err
 	}
-	return t.flights.do(ctx, fingerprint, func(ctx context.Context) (household, bool, error) {
+	return t.flights.do(ctx, row.Fingerprint, func(ctx context.Context) (household, bool, error) {
 		e, created, err := d.store.Add(ctx, row)
+		if err == nil && t.newer(e) {
+			err = store.ErrStaleKeys
+		}
 		if err != nil {
 			return household{}, false, err
 		}
@@ -220,19 +250,20 @@ func (d *Directory) add(ctx context.Context, t *tenant, fingerprint [16]byte, se
 }
 
 // row is t as it is stored.
-func (d *Directory) row(t *tenant, fingerprint [16]byte, secret tid.TID) (store.TID, error) {
-	sealed, err := t.seal(fingerprint, secret)
-	if err != nil {
-		return store.TID{}, err
-	}
-	kind, err := identity.ParseKind(secret.Kind().String())
-	if err != nil {
-		return store.TID{}, err
-	}
-	return store.TID{
-		Tenant: t.ID, Fingerprint: fingerprint, Sealed: sealed, Kind: kind, CreatedAt: d.now(),
+func (d *Directory) row(t *tenant, secret tid.TID) (store.TID, error) {
+	row := store.TID{
+		Tenant: t.ID, Fingerprint: t.memories[0].of(secret), FingerprintKey: t.FingerprintKey, CreatedAt: d.now(),
 		DeIdent: t.deident(secret), DeIdentVersion: t.DeIdentVersion,
-	}, nil
+	}
+	for _, older := range t.memories[1:] {
+		row.Older = append(row.Older, older.of(secret))
+	}
+	var err error
+	if row.Kind, err = identity.ParseKind(secret.Kind().String()); err != nil {
+		return store.TID{}, err
+	}
+	row.Sealed, err = t.seal(row.Fingerprint, secret)
+	return row, err
 }
 
 // seal encrypts a TID for the store, so that its fingerprint can one day be
@@ -255,7 +286,5 @@ func (t *tenant) sealContext(fingerprint [16]byte) []byte {
 	context := binary.BigEndian.AppendUint64([]byte("hhid/tid/v1"), uint64(t.ID))
 	return append(context, fingerprint[:]...)
 }
-
-func (t *tenant) fingerprint(secret tid.TID) [16]byte { return t.fingerprints.of(secret) }
 
 func (t *tenant) deident(secret tid.TID) [16]byte { return t.deidents.of(secret) }

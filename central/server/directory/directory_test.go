@@ -31,7 +31,7 @@ func card(t testing.TB, number string) tid.TID {
 
 func keys(id int64, name string, b byte) Tenant {
 	k := func(i byte) []byte { return bytes.Repeat([]byte{b, i}, 16) }
-	return Tenant{ID: id, Name: name, Fingerprint: k(1), SealTID: k(2), DeIdent: k(3), DeIdentVersion: 1}
+	return Tenant{ID: id, Name: name, Fingerprint: k(1), FingerprintKey: 1, SealTID: k(2), DeIdent: k(3), DeIdentVersion: 1}
 }
 
 func database(t testing.TB) (*store.SQL, string) {
@@ -231,7 +231,7 @@ func TestLateEntryDoesNotUndoANewerOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	follow(t, d)
-	if err := d.byID[1].apply(t.Context(), s, old[0]); err != nil {
+	if err := d.tenants.Load().byID[1].apply(t.Context(), s, old[0]); err != nil {
 		t.Fatal(err)
 	}
 	if got := resolve(t, d, numbers[1]).HHID; got != a.HHID {
@@ -242,10 +242,10 @@ func TestLateEntryDoesNotUndoANewerOne(t *testing.T) {
 func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 	s, _ := database(t)
 	d := directory(t, s)
-	one := d.byID[1]
+	one := d.tenants.Load().byID[1].memories[0]
 	row := func(n byte) store.TID {
 		f := [16]byte{0, 1, 2, 3, 4, 5, 6, 7, n}
-		return store.TID{Tenant: 1, Fingerprint: f, Sealed: []byte{n}, DeIdent: f, DeIdentVersion: 1, Kind: identity.Payment}
+		return store.TID{Tenant: 1, Fingerprint: f, FingerprintKey: 1, Sealed: []byte{n}, DeIdent: f, DeIdentVersion: 1, Kind: identity.Payment}
 	}
 	var ids [4]identity.HHID
 	for n := range byte(3) {
@@ -261,7 +261,7 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 	fresh := directory(t, s)
 	follow(t, fresh)
 	follow(t, d)
-	for _, now := range []*tenant{one, fresh.byID[1]} {
+	for _, now := range []*memory{one, fresh.tenants.Load().byID[1].memories[0]} {
 		for n := range byte(4) {
 			h, ok := now.lookup(row(n).Fingerprint)
 			if ok != (n < 3) || h.hhid != ids[n] {
@@ -281,8 +281,7 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 }
 
 func TestOptedOutAndReservedIDs(t *testing.T) {
-	one := &tenant{Tenant: Tenant{ID: 1}}
-	one.begin()
+	one := newMemory(1, OlderKey{FingerprintKey: 1}, "")
 	lonely := func(e store.Entry) Store { return prefixes{all: []store.Entry{e}} }
 	for i, tc := range []struct {
 		id  uint64
@@ -313,8 +312,8 @@ func TestOptedOutGetsNoIDs(t *testing.T) {
 	s, _ := database(t)
 	d := directory(t, s)
 	c := card(t, numbers[0])
-	one := d.byID[1]
-	if err := one.apply(t.Context(), nil, store.Entry{Tenant: 1, Fingerprint: one.fingerprint(c), HHID: identity.HHID{1}, OptedOut: true}); err != nil {
+	one := d.tenants.Load().byID[1]
+	if err := one.apply(t.Context(), nil, store.Entry{Tenant: 1, Fingerprint: one.memories[0].of(c), FingerprintKey: 1, HHID: identity.HHID{1}, OptedOut: true}); err != nil {
 		t.Fatal(err)
 	}
 	if got := resolve(t, d, numbers[0]); got != (Answer{State: identity.OptedOut}) {
@@ -325,7 +324,7 @@ func TestOptedOutGetsNoIDs(t *testing.T) {
 func TestRetailersAreApart(t *testing.T) {
 	a, b := keys(1, "acme", 7).tenant(t), keys(2, "bravo", 8).tenant(t)
 	c := card(t, numbers[0])
-	if a.fingerprint(c) == b.fingerprint(c) || a.deident(c) == b.deident(c) || a.deident(c) == a.fingerprint(c) {
+	if a.memories[0].of(c) == b.memories[0].of(c) || a.deident(c) == b.deident(c) || a.deident(c) == a.memories[0].of(c) {
 		t.Error("two keys give one result")
 	}
 	s, _ := database(t)
@@ -343,17 +342,19 @@ func TestKindsAreApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := card(t, numbers[0]); a.fingerprint(c) == a.fingerprint(loyalty) || a.deident(c) == a.deident(loyalty) {
+	if c := card(t, numbers[0]); a.memories[0].of(c) == a.memories[0].of(loyalty) || a.deident(c) == a.deident(loyalty) {
 		t.Error("a payment card and a loyalty card of the same digits are one")
 	}
 }
 
-func (k Tenant) tenant(t *testing.T) *tenant { return directory(t, nil, k).byName[k.Name] }
+func (k Tenant) tenant(t *testing.T) *tenant {
+	return directory(t, nil, k).tenants.Load().byName[k.Name]
+}
 
 func TestStoredTIDOpensInItsPlaceOnly(t *testing.T) {
 	one := keys(1, "acme", 7).tenant(t)
 	c := card(t, numbers[0])
-	f := one.fingerprint(c)
+	f := one.memories[0].of(c)
 	sealed, err := one.seal(f, c)
 	if err != nil {
 		t.Fatal(err)
@@ -415,7 +416,7 @@ func TestBadKeys(t *testing.T) {
 func TestLoadingManyPages(t *testing.T) {
 	entries := make([]store.Entry, 2*page+10)
 	for i := range entries {
-		entries[i] = store.Entry{Tenant: 1, HHID: identity.HHID{1, byte(i)}, Change: uint64(i + 1)}
+		entries[i] = store.Entry{Tenant: 1, FingerprintKey: 1, HHID: identity.HHID{1, byte(i)}, Change: uint64(i + 1)}
 		binary.BigEndian.PutUint64(entries[i].Fingerprint[:], uint64(i)*0x9e3779b97f4a7c15)
 	}
 	d := directory(t, feed{all: entries})

@@ -23,10 +23,10 @@ const (
 )
 
 // begin begins with an empty table.
-func (t *tenant) begin() {
-	h := hmac.New(sha256.New, t.Fingerprint)
+func (m *memory) begin() {
+	h := hmac.New(sha256.New, m.key)
 	h.Write([]byte("hhid/index/v1"))
-	t.table.Store(index.New(t.path, [sha256.Size]byte(h.Sum(nil))))
+	m.table.Store(index.New(m.path, [sha256.Size]byte(h.Sum(nil))))
 }
 
 // Open begins with the snapshots, so that Sync has only to read what has changed
@@ -34,31 +34,36 @@ func (t *tenant) begin() {
 // filled by Sync.
 func (d *Directory) Open(ctx context.Context) error {
 	from, wrong := uint64(math.MaxUint64), error(nil)
-	for _, t := range d.byName {
-		change, err := t.open(ctx, d.store)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			wrong = errors.Join(wrong, fmt.Errorf("open the index of retailer %s: %w", t.Name, err))
+	for _, t := range d.tenants.Load().byName {
+		for _, m := range t.memories {
+			if m.left {
+				continue // it begins empty
+			}
+			change, err := m.open(ctx, d.store)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				wrong = errors.Join(wrong, fmt.Errorf("open the index of retailer %s: %w", t.Name, err))
+			}
+			from = min(from, change)
 		}
-		from = min(from, change)
 	}
 	d.change.Store(from)
 	return wrong
 }
 
-// open begins with a tenant's snapshot, and gives the change that it goes up to.
-func (t *tenant) open(ctx context.Context, s Store) (uint64, error) {
-	table := t.table.Load()
+// open begins with a snapshot, and gives the change that it goes up to.
+func (m *memory) open(ctx context.Context, s Store) (uint64, error) {
+	table := m.table.Load()
 	change, err := table.Open()
 	if err != nil {
 		return 0, err
 	}
 	for _, k := range table.Apart() {
-		all, err := s.EntriesWithPrefix(ctx, t.ID, [8]byte(binary.BigEndian.AppendUint64(nil, k)))
+		all, err := s.EntriesWithPrefix(ctx, m.tenant, [8]byte(binary.BigEndian.AppendUint64(nil, k)))
 		if err != nil {
-			t.begin()
+			m.begin()
 			return 0, err
 		}
-		t.keepApart(all)
+		m.keepApart(all)
 	}
 	return change, nil
 }
@@ -68,33 +73,40 @@ func (t *tenant) open(ctx context.Context, s Store) (uint64, error) {
 // as itself. A snapshot that is damaged goes; Sync reads all of the store then.
 func (d *Directory) Keep(ctx context.Context) error {
 	var wrong error
-	for _, t := range d.byName {
-		if err := t.keep(ctx, d.change.Load(), d.merge); err != nil && ctx.Err() == nil {
-			wrong = errors.Join(wrong, fmt.Errorf("keep the index of retailer %s: %w", t.Name, err))
+	for _, t := range d.tenants.Load().byName {
+		for _, m := range t.memories {
+			if err := m.keep(ctx, d.change.Load(), d.merge); err != nil && ctx.Err() == nil {
+				wrong = errors.Join(wrong, fmt.Errorf("keep the index of retailer %s: %w", t.Name, err))
+			}
 		}
 	}
 	return wrong
 }
 
-func (t *tenant) keep(ctx context.Context, change uint64, after int) error {
-	table := t.table.Load()
+func (m *memory) keep(ctx context.Context, change uint64, after int) error {
+	if m.path == "" {
+		return nil
+	}
+	table, fresh := m.table.Load(), m.fresh.Swap(false)
 	err := table.Load(ctx)
-	if s := table.Size(); err == nil && t.path != "" && s.Recent >= max(after, s.Keys/mergeShare) {
+	if s := table.Size(); err == nil && (fresh || s.Recent >= max(after, s.Keys/mergeShare)) {
 		err = table.Merge(ctx, change)
 	}
 	if errors.Is(err, index.ErrSnapshot) {
-		t.lost.Store(true)
+		m.lost.Store(true)
 	}
 	return err
 }
 
 // restart has Sync read everything if a snapshot was lost.
 func (d *Directory) restart() {
-	for _, t := range d.byName {
-		if t.lost.Swap(false) {
-			_ = os.Remove(t.path) // or it is found to be damaged again
-			t.begin()
-			d.change.Store(0)
+	for _, t := range d.tenants.Load().byName {
+		for _, m := range t.memories {
+			if m.lost.Swap(false) {
+				_ = os.Remove(m.path) // or it is found to be damaged again
+				m.begin()
+				d.change.Store(0)
+			}
 		}
 	}
 }

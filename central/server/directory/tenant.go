@@ -2,15 +2,21 @@ package directory
 
 import (
 	"context"
+	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
 	"posd/central/server/index"
 	"posd/central/server/store"
 	"posd/identity"
+	"posd/tid"
 )
 
 // Values of the index that are no household id. A household whose id is one of
@@ -26,16 +32,116 @@ type household struct {
 	optedOut bool
 }
 
-// tenant is what the memory holds of one retailer.
+// tenants are the retailers, with their keys, at one time.
+type tenants struct {
+	byName map[string]*tenant
+	byID   map[int64]*tenant
+}
+
+// tenant is a retailer with its keys at one time, and what the memory holds of it.
 type tenant struct {
 	Tenant
-	aead    cipher.AEAD
-	table   atomic.Pointer[index.Table]
-	lost    atomic.Bool // the snapshot of the table cannot be used
-	path    string      // of the snapshots of the table; "": there are none
-	flights flights
+	aead     cipher.AEAD
+	deidents *macs
+	memories []*memory // that of the newest fingerprint key first
+	flights  *flights
+}
 
-	fingerprints, deidents *macs
+// SetTenants has the directory know these retailers, with these keys. What it holds
+// in memory under a key that stays is kept; lookups go on meanwhile.
+func (d *Directory) SetTenants(all []Tenant) error {
+	old := d.tenants.Load()
+	now := &tenants{byName: map[string]*tenant{}, byID: map[int64]*tenant{}}
+	for _, t := range all {
+		one, err := d.newTenant(t, old.byID[t.ID])
+		if err != nil {
+			return fmt.Errorf("open directory: retailer %s: %w", t.Name, err)
+		}
+		now.byName[t.Name], now.byID[t.ID] = one, one
+	}
+	d.tenants.Store(now)
+	return nil
+}
+
+func (d *Directory) newTenant(t Tenant, old *tenant) (*tenant, error) {
+	if len(t.Fingerprint) < sha256.Size || len(t.DeIdent) < sha256.Size || t.DeIdentVersion < 1 || t.FingerprintKey < 1 {
+		return nil, errors.New("a key is missing or has a wrong size")
+	}
+	block, err := aes.NewCipher(t.SealTID)
+	if err != nil {
+		return nil, errors.New("the key that seals TIDs is missing or has a wrong size")
+	}
+	one := &tenant{Tenant: t, deidents: newMACs(t.DeIdent), flights: &flights{}}
+	if one.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return nil, err
+	}
+	if old != nil {
+		one.flights = old.flights
+	}
+	for _, k := range append([]OlderKey{{Fingerprint: t.Fingerprint, FingerprintKey: t.FingerprintKey}}, t.Older...) {
+		m := old.memory(k.FingerprintKey)
+		if m == nil || m.left != k.Left {
+			m = newMemory(t.ID, k, d.dir)
+		}
+		one.memories = append(one.memories, m)
+	}
+	return one, nil
+}
+
+// memory gives what is held under a fingerprint key, nil if nothing is.
+func (t *tenant) memory(fingerprintKey uint32) *memory {
+	if t == nil {
+		return nil
+	}
+	for _, m := range t.memories {
+		if m.number == fingerprintKey {
+			return m
+		}
+	}
+	return nil
+}
+
+// lookup looks under the newest key first: what is under an older one may have been
+// moved from there.
+func (t *tenant) lookup(secret tid.TID) (h household, known bool) {
+	for _, m := range t.memories {
+		if h, known = m.lookup(m.of(secret)); known {
+			break
+		}
+	}
+	return h, known
+}
+
+// apply notes an entry of the store. One of a key that is not known yet is
+// store.ErrStaleKeys; one of a key that was destroyed is nobody's any more.
+func (t *tenant) apply(ctx context.Context, s Store, e store.Entry) error {
+	if t.newer(e) {
+		return store.ErrStaleKeys
+	}
+	if m := t.memory(e.FingerprintKey); m != nil {
+		return m.apply(ctx, s, e)
+	}
+	return nil
+}
+
+// newer reports whether an entry is of newer keys than these. What is answered of it
+// must be made with those: a pseudonym under the key before would never be stored.
+func (t *tenant) newer(e store.Entry) bool {
+	return e.FingerprintKey > t.FingerprintKey || e.DeIdentVersion > t.DeIdentVersion
+}
+
+// memory holds the TIDs of a retailer that are stored under one fingerprint key.
+type memory struct {
+	tenant int64
+	number uint32
+	left   bool // see OlderKey
+	key    []byte
+	*macs
+
+	table atomic.Pointer[index.Table]
+	lost  atomic.Bool // the snapshot of the table cannot be used
+	fresh atomic.Bool // the key was made while this server ran: there is no snapshot yet
+	path  string      // of the snapshots of the table; "": there are none
 
 	applying sync.Mutex // held while the table follows the store
 
@@ -43,16 +149,34 @@ type tenant struct {
 	exact map[[16]byte]household // TIDs whose key in the table is another's, too
 }
 
-func (t *tenant) lookup(fingerprint [16]byte) (household, bool) {
-	switch v := t.table.Load().Get(key(fingerprint)); v {
+func newMemory(tenant int64, k OlderKey, dir string) *memory {
+	m := &memory{tenant: tenant, number: k.FingerprintKey, left: k.Left, key: k.Fingerprint, macs: newMACs(k.Fingerprint)}
+	m.fresh.Store(true)
+	if dir != "" {
+		name := fmt.Sprintf("index-%d.snapshot", tenant)
+		if k.FingerprintKey > 1 {
+			name = fmt.Sprintf("index-%d-%d.snapshot", tenant, k.FingerprintKey)
+		}
+		m.path = filepath.Join(dir, name)
+	}
+	if k.Left && m.path != "" { // what is left is found in the store, and remembered from then on
+		_ = os.Remove(m.path)
+		m.path = ""
+	}
+	m.begin()
+	return m
+}
+
+func (m *memory) lookup(fingerprint [16]byte) (household, bool) {
+	switch v := m.table.Load().Get(key(fingerprint)); v {
 	case 0:
 		return household{}, false
 	case isOptedOut:
 		return household{optedOut: true}, true
 	case inSideTable:
-		t.mu.RLock()
-		defer t.mu.RUnlock()
-		h, ok := t.exact[fingerprint]
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+		h, ok := m.exact[fingerprint]
 		return h, ok
 	default:
 		var h household
@@ -64,15 +188,15 @@ func (t *tenant) lookup(fingerprint [16]byte) (household, bool) {
 // apply notes an entry of the store. An entry that comes late, when the memory
 // holds a newer one, is told by the store itself: whenever two differ, the store
 // is asked for all TIDs of that key.
-func (t *tenant) apply(ctx context.Context, s Store, e store.Entry) error {
-	t.applying.Lock()
-	defer t.applying.Unlock()
+func (m *memory) apply(ctx context.Context, s Store, e store.Entry) error {
+	m.applying.Lock()
+	defer m.applying.Unlock()
 	k, v := key(e.Fingerprint), value(e)
-	table := t.table.Load()
+	table := m.table.Load()
 	if v != inSideTable && table.PutIfAbsent(k, v) == v {
 		return nil
 	}
-	all, err := s.EntriesWithPrefix(ctx, t.ID, [8]byte(e.Fingerprint[:8]))
+	all, err := s.EntriesWithPrefix(ctx, m.tenant, [8]byte(e.Fingerprint[:8]))
 	if err != nil {
 		return err
 	}
@@ -80,27 +204,27 @@ func (t *tenant) apply(ctx context.Context, s Store, e store.Entry) error {
 		table.Put(k, value(all[0]))
 		return nil
 	}
-	t.keepApart(all)
+	m.keepApart(all)
 	table.Put(k, inSideTable)
 	return nil
 }
 
-func (t *tenant) keepApart(all []store.Entry) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.exact == nil {
-		t.exact = map[[16]byte]household{}
+func (m *memory) keepApart(all []store.Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.exact == nil {
+		m.exact = map[[16]byte]household{}
 	}
 	for _, e := range all {
-		t.exact[e.Fingerprint] = household{e.HHID, e.OptedOut}
+		m.exact[e.Fingerprint] = household{e.HHID, e.OptedOut}
 	}
 }
 
-func (t *tenant) size() index.Size {
-	s := t.table.Load().Size()
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	s.Bytes += 64 * len(t.exact)
+func (m *memory) size() index.Size {
+	s := m.table.Load().Size()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s.Bytes += 64 * len(m.exact)
 	return s
 }
 

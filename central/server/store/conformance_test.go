@@ -52,6 +52,8 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"split":           testSplit,
 		"undo":            testUndo,
 		"ledger model":    testLedgerModel,
+		"rekeying":        testRekeying,
+		"stale keys":      testStaleKeys,
 	} {
 		t.Run(name, func(t *testing.T) {
 			open := database(t)
@@ -130,7 +132,7 @@ func testManifests(t *testing.T, open func() Store) {
 
 // sample makes a TID number n.
 func sample(n uint32) TID {
-	t := TID{Tenant: 1, Sealed: []byte{byte(n), 1}, DeIdentVersion: 1, Kind: identity.Payment, CreatedAt: start.Add(time.Duration(n) * time.Second)}
+	t := TID{Tenant: 1, FingerprintKey: 1, Sealed: []byte{byte(n), 1}, DeIdentVersion: 1, Kind: identity.Payment, CreatedAt: start.Add(time.Duration(n) * time.Second)}
 	binary.BigEndian.PutUint32(t.Fingerprint[12:], n)
 	binary.BigEndian.PutUint32(t.DeIdent[:], n)
 	return t

@@ -88,6 +88,7 @@ func writeKeyring(tx *sql.Tx, before, after Keyring, now time.Time) error {
 			return err
 		}
 	}
+	moves := map[int64]bool{}
 	for _, k := range after.Keys {
 		old := before.Find(k.Purpose, k.Tenant, k.Number)
 		var err error
@@ -95,11 +96,19 @@ func writeKeyring(tx *sql.Tx, before, after Keyring, now time.Time) error {
 		case old == nil:
 			k.CreatedAt = now
 			err = insertKey(tx, k)
+			if k.Purpose == Fingerprint || k.Purpose == DeIdent {
+				moves[k.Tenant] = true
+			}
 		case k.State != old.State || !bytes.Equal(k.Wrapped, old.Wrapped) || !k.SealsUntil.Equal(old.SealsUntil):
 			_, err = tx.Exec(`UPDATE keys SET state = $1, wrapped = $2, seals_until = $3 WHERE purpose = $4 AND tenant = $5 AND number = $6`,
 				k.State, k.Wrapped, milliseconds(k.SealsUntil), k.Purpose, k.Tenant, k.Number)
 		}
 		if err != nil {
+			return err
+		}
+	}
+	for tenant := range moves {
+		if err := beginRekeying(tx, tenant, now); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -92,11 +93,16 @@ func (s *SQL) Split(ctx context.Context, by Act, tenant int64, from identity.HHI
 			return err
 		}
 		for _, d := range ds {
-			i := slices.IndexFunc(all, func(c CardMove) bool { return c.DeIdentTID == d })
-			if i < 0 {
+			card, err := byDeIdent(tx, tenant, d)
+			same := func(c CardMove) bool { return bytes.Equal(c.fingerprint, card.Fingerprint[:]) }
+			i := slices.IndexFunc(all, same)
+			if errors.Is(err, ErrNoTID) || err == nil && i < 0 {
 				return fmt.Errorf("%w: %s", ErrNotIn, d)
 			}
-			if !slices.ContainsFunc(e.Cards, func(c CardMove) bool { return c.DeIdentTID == d }) {
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(e.Cards, same) {
 				e.Cards = append(e.Cards, all[i])
 			}
 		}
@@ -259,7 +265,7 @@ func undoable(tx *sql.Tx, tenant int64, e LedgerEntry) error {
 // they were.
 func asLeft(tx *sql.Tx, tenant int64, e LedgerEntry) error {
 	for _, c := range e.Cards {
-		now, err := find(tx, c.tenant, [16]byte(c.fingerprint))
+		now, err := findAt(tx, c.tenant, [16]byte(c.fingerprint))
 		if err != nil {
 			return err
 		}

@@ -98,6 +98,8 @@ const (
 type TID struct {
 	Tenant         int64
 	Fingerprint    [16]byte
+	FingerprintKey uint32     // the number of the key that it was made with
+	Older          [][16]byte // its fingerprints under earlier keys, which it may be stored under still
 	Sealed         []byte
 	DeIdent        [16]byte
 	DeIdentVersion int
@@ -108,11 +110,13 @@ type TID struct {
 // Entry is the association of a TID with its household, as the index in memory
 // needs it.
 type Entry struct {
-	Tenant      int64
-	Fingerprint [16]byte
-	HHID        identity.HHID
-	OptedOut    bool
-	Change      uint64
+	Tenant         int64
+	Fingerprint    [16]byte
+	FingerprintKey uint32
+	DeIdentVersion int
+	HHID           identity.HHID
+	OptedOut       bool
+	Change         uint64
 }
 
 // Household is a family, with its cards and numbers.
@@ -224,14 +228,16 @@ type Store interface {
 	IssueManifest(ctx context.Context, sign func(version uint64) (central.Manifest, central.Signed, error)) (central.Signed, error)
 
 	// Add stores t with a new household, unless it is known; created tells. One
-	// TID never gets two households, whoever asks at the same time.
+	// TID never gets two households, whoever asks at the same time, and whatever
+	// keys they have: ErrStaleKeys if t would be stored and is not of the newest.
 	Add(ctx context.Context, t TID) (e Entry, created bool, err error)
 	// Link puts t into a household, and stores it if it is new. With the zero
 	// HHID, a known TID stays where it is and a new one gets a new household.
-	// ErrNoHousehold. A move is in the ledger; by's detail is set for it. An id
-	// that was merged counts as the survivor, here and below.
+	// ErrNoHousehold, ErrStaleKeys. A move is in the ledger; by's detail is set for
+	// it. An id that was merged counts as the survivor, here and below.
 	Link(ctx context.Context, by Act, t TID, to identity.HHID) (Entry, error)
-	// LinkDeIdent puts the TID of a DeIdentTID into a household. ErrNoTID,
+	// LinkDeIdent puts the TID of a DeIdentTID, also an earlier one of it, into a
+	// household. ErrNoTID,
 	// ErrNoHousehold.
 	LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
 
@@ -257,6 +263,26 @@ type Store interface {
 	Undo(ctx context.Context, by Act, tenant int64, number uint64, preview bool) (LedgerEntry, error)
 	// Ledger gives up to limit entries above after, in their order.
 	Ledger(ctx context.Context, tenant int64, after uint64, limit int) ([]LedgerEntry, error)
+
+	// Rekeyings tells of the retailers whose TIDs were, or are to be, moved to newer
+	// keys: adding a fingerprint or deident key begins that, and is ErrRekeying until
+	// it is finished.
+	Rekeyings(ctx context.Context) ([]Rekeying, error)
+	// HoldRekeying makes holder the one that moves a retailer's TIDs until a time.
+	// ErrHeld if another is, or nothing is to be moved.
+	HoldRekeying(ctx context.Context, tenant int64, holder string, now, until time.Time) error
+	// SealedTIDs gives up to limit TIDs of a retailer whose fingerprints are not
+	// before from, in their order.
+	SealedTIDs(ctx context.Context, tenant int64, from [16]byte, limit int) ([]SealedTID, error)
+	// Rekey takes a step: it moves TIDs, apart from those that were erased meanwhile,
+	// keeps their earlier pseudonyms, and notes how far it is. ErrHeld, ErrStaleKeys.
+	Rekey(ctx context.Context, holder string, step Step) error
+	// LeftUnder counts the TIDs that are found by an earlier fingerprint key alone.
+	// It reads all.
+	LeftUnder(ctx context.Context, tenant int64, fingerprintKey uint32) (int64, error)
+	// DeIdentPairs gives up to limit pseudonyms of a version from, above after, with
+	// those of version to, which is the newest, that the same TIDs have.
+	DeIdentPairs(ctx context.Context, tenant int64, from, to int, after [16]byte, limit int) ([]DeIdentPair, error)
 
 	// Household gives one household; of an id that was merged the survivor.
 	// ErrNoHousehold.

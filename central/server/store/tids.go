@@ -10,14 +10,14 @@ import (
 )
 
 // entryColumns are those of the index tids_by_change, which covers them.
-const entryColumns = `tenant, fingerprint, hhid, opted_out, change`
+const entryColumns = `tenant, fingerprint, hhid, opted_out, change, fingerprint_key, deident_version`
 
 // Add stores a TID with a new household, unless it is known. Concurrent calls
 // share a commit.
 func (s *SQL) Add(ctx context.Context, t TID) (e Entry, created bool, err error) {
 	err = s.db.Batch(ctx, func(tx *sql.Tx) error {
 		created = false
-		e, err = find(tx, t.Tenant, t.Fingerprint)
+		e, err = find(tx, t)
 		if !errors.Is(err, ErrNoTID) {
 			return err
 		}
@@ -39,7 +39,7 @@ func (s *SQL) Link(ctx context.Context, by Act, t TID, to identity.HHID) (e Entr
 				return err
 			}
 		}
-		e, err = find(tx, t.Tenant, t.Fingerprint)
+		e, err = find(tx, t)
 		switch {
 		case errors.Is(err, ErrNoTID) && to.IsZero():
 			e, err = s.addNew(tx, t)
@@ -59,8 +59,7 @@ func (s *SQL) LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.
 		if to, err = resolve(tx, tenant, to); err != nil {
 			return err
 		}
-		mac := d.MAC()
-		e, err = one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND deident = $2 AND deident_version = $3`, tenant, mac[:], d.Version()))
+		e, err = byDeIdent(tx, tenant, d)
 		if err == nil {
 			e, err = link(tx, by, e, to)
 		}
@@ -79,7 +78,7 @@ func link(tx *sql.Tx, by Act, e Entry, to identity.HHID) (Entry, error) {
 	if err := keep(tx, by, e.Tenant, &done); err != nil {
 		return Entry{}, err
 	}
-	return find(tx, e.Tenant, e.Fingerprint)
+	return findAt(tx, e.Tenant, e.Fingerprint)
 }
 
 // Entries gives what changed after a change number.
@@ -163,14 +162,17 @@ func (s *SQL) addHousehold(tx *sql.Tx, tenant int64, at time.Time) (identity.HHI
 }
 
 func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
+	if err := checkKeys(tx, t.Tenant, t.FingerprintKey, t.DeIdentVersion); err != nil {
+		return Entry{}, err
+	}
 	change, err := next(tx, "change")
 	if err != nil {
 		return Entry{}, err
 	}
-	_, err = tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9)`,
-		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, t.CreatedAt.UnixMilli(), int64(change))
-	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, HHID: id, Change: change}, err
+	_, err = tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change, fingerprint_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)`,
+		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, t.CreatedAt.UnixMilli(), int64(change), t.FingerprintKey)
+	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, FingerprintKey: t.FingerprintKey, DeIdentVersion: t.DeIdentVersion, HHID: id, Change: change}, err
 }
 
 // move gives a TID another household, and tells the POS main computers.
@@ -186,7 +188,10 @@ func move(tx *sql.Tx, e Entry, to identity.HHID) error {
 	if err != nil {
 		return err
 	}
-	return tell(tx, e.Tenant, string(identity.MakeDeIdentTID(version, [16]byte(deident))), to, false, change)
+	if err := tell(tx, e.Tenant, string(identity.MakeDeIdentTID(version, [16]byte(deident))), to, false, change); err != nil {
+		return err
+	}
+	return tellEarlier(tx, e, to)
 }
 
 // mergedInto gives the ids that stand for a household.
@@ -199,7 +204,16 @@ func mergedInto(tx *sql.Tx, id identity.HHID) ([]identity.HHID, error) {
 	}, `SELECT hhid FROM aliases WHERE survivor = $1 ORDER BY hhid`, id[:])
 }
 
-func find(tx *sql.Tx, tenant int64, fingerprint [16]byte) (Entry, error) {
+// find finds a TID by the newest of its fingerprints that it is stored under.
+func find(tx *sql.Tx, t TID) (Entry, error) {
+	e, err := findAt(tx, t.Tenant, t.Fingerprint)
+	for i := 0; errors.Is(err, ErrNoTID) && i < len(t.Older); i++ {
+		e, err = findAt(tx, t.Tenant, t.Older[i])
+	}
+	return e, err
+}
+
+func findAt(tx *sql.Tx, tenant int64, fingerprint [16]byte) (Entry, error) {
 	return one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND fingerprint = $2`, tenant, fingerprint[:]))
 }
 
@@ -216,7 +230,7 @@ type scanner interface{ Scan(...any) error }
 func scanEntry(r scanner) (e Entry, err error) {
 	var fingerprint, id []byte
 	var change int64
-	if err = r.Scan(&e.Tenant, &fingerprint, &id, &e.OptedOut, &change); err != nil {
+	if err = r.Scan(&e.Tenant, &fingerprint, &id, &e.OptedOut, &change, &e.FingerprintKey, &e.DeIdentVersion); err != nil {
 		return Entry{}, err
 	}
 	copy(e.Fingerprint[:], fingerprint)
