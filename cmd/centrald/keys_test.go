@@ -57,3 +57,44 @@ func TestKeysOfARunningServer(t *testing.T) {
 		t.Errorf("answer %+v, %v", got, err)
 	}
 }
+
+// TestCardsAreMovedWhileTheServerRuns rotates both keys of a retailer under a
+// running server, which moves the cards by itself.
+func TestCardsAreMovedWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "central.db")
+	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
+	log, stop := serve(t, database)
+	ask := resolver(t, enrol(t, database, log.wait(t, `operations_url=(\S+)`), "--store", "12", "--lane", "1"))
+	first, err := ask("4111111111111111")
+	must(t, err)
+	moved := func(purpose string) {
+		t.Helper()
+		ok(t, "keys", "rotate", purpose, "--database", database)
+		eventually(t, func() error {
+			if list := ok(t, "keys", "list", "--database", database); strings.Contains(list, "moved to it") {
+				return fmt.Errorf("keys:\n%s", list)
+			}
+			return nil
+		})
+	}
+	moved("deident")
+	second, err := ask("4111111111111111")
+	if err != nil || second.HHID != first.HHID || second.DeIdentTID.Version() != 2 {
+		t.Fatalf("answer %+v, %v", second, err)
+	}
+	want := fmt.Sprintf(`{"from":"%s","to":"%s"}`, first.DeIdentTID, second.DeIdentTID)
+	if got := ok(t, "keys", "mapping", "--from", "1", "--to", "2", "--database", database); strings.TrimSpace(got) != want {
+		t.Errorf("mapping %s, want %s", got, want)
+	}
+	moved("fingerprint")
+	ok(t, "keys", "destroy", "fingerprint", "1", "--yes", "--database", database)
+	ok(t, "keys", "destroy", "deident", "1", "--yes", "--database", database)
+	if got, err := ask("4111111111111111"); err != nil || got.HHID != first.HHID || got.DeIdentTID != second.DeIdentTID {
+		t.Errorf("answer %+v, %v, want %+v", got, err, second)
+	}
+	ok(t, "households", "link", "--database", database, "--household", first.HHID.String(), "--deident", string(first.DeIdentTID))
+	if status := stop(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+}
