@@ -32,7 +32,7 @@ test: vet
 	  echo "SKIPPED: nodes and messages of others, which only root can make"
 
 # Device code must build and pass without a C compiler.
-NOCGO := ./aamva ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli ./technician ./unixsocket
+NOCGO := ./aamva ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./basket ./problem ./drivers/... ./sim ./lane ./enroll ./central ./posmain ./config ./cli ./technician ./unixsocket ./version
 
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"posd/problem"
+	"posd/version"
 )
 
 // maxAnswer bounds what is read of an answer. A manifest of a dozen keys is the
@@ -23,9 +24,10 @@ const maxAnswer = 64 << 10
 // Client asks central. It keeps its connections alive and may be used by
 // several goroutines at once.
 type Client struct {
-	base string
-	http *http.Client
-	skew atomic.Pointer[time.Duration]
+	base  string
+	agent string
+	http  *http.Client
+	skew  atomic.Pointer[time.Duration]
 }
 
 // NewClient returns a client of the lookup listener at address, an https URL
@@ -44,8 +46,9 @@ func NewClient(address string, config *tls.Config) (*Client, error) {
 		DisableCompression:  true,
 	}
 	return &Client{
-		base: strings.TrimSuffix(address, "/"),
-		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		base:  strings.TrimSuffix(address, "/"),
+		agent: version.Agent(),
+		http:  &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
@@ -122,6 +125,7 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, application/problem+json")
+	req.Header.Set("User-Agent", c.agent)
 	// An empty key is not sent: it tells the transport that the request may be
 	// sent again when a kept-alive connection turns out to be dead.
 	req.Header["Idempotency-Key"] = []string{}

@@ -7,6 +7,7 @@ import "posd/problem"
 const (
 	ProblemBadRequest     = "urn:hhid:problem:bad-request"         // 400: the body is not what the path expects
 	ProblemForbidden      = "urn:hhid:problem:forbidden"           // 403: no certificate, or none that may do this
+	ProblemQuarantined    = "urn:hhid:problem:lane-quarantined"    // 403: an operator put the lane into quarantine
 	ProblemRevoked        = "urn:hhid:problem:certificate-revoked" // 403: an operator revoked the certificate
 	ProblemExpired        = "urn:hhid:problem:certificate-expired" // 403: the certificate ended while the connection was open
 	ProblemNotFound       = "urn:hhid:problem:not-found"           // 404: no such path

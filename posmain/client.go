@@ -10,11 +10,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"posd/problem"
+	"posd/version"
 )
 
 // maxAnswer bounds what is read of an answer: a receipt and a problem are both
@@ -46,7 +46,7 @@ func NewClient(address string, config *tls.Config) (*Client, error) {
 	}
 	return &Client{
 		base:  strings.TrimSuffix(address, "/"),
-		agent: "posd/" + version(),
+		agent: version.Agent(),
 		http:  &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
@@ -77,15 +77,6 @@ func (c *Client) Put(ctx context.Context, id string, body []byte) (Receipt, erro
 		return Receipt{}, problem.Read(resp, answer)
 	}
 	return readReceipt(answer, id, body)
-}
-
-// version is that of the program this package is built into; the POS main
-// computer shows it beside the lane.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
 }
 
 // Close gives back the client's idle connections.

@@ -25,6 +25,7 @@ func (s *Server) resolveBatch(v *visitor, in body, w *work) ([]byte, *central.Pr
 	told := false // of a household
 	var full *central.Problem
 	for i, item := range items {
+		w.req = central.Request{} // the one before is another basket's
 		var found directory.Answer
 		p, outcome := full, outcomeBusy
 		if p == nil {
@@ -34,6 +35,7 @@ func (s *Server) resolveBatch(v *visitor, in body, w *work) ([]byte, *central.Pr
 			full = busy("this batch was too much at once")
 		}
 		s.metrics.lookups[outcome].Inc()
+		s.keepLookup(v, &w.req, begun, outcome)
 		told = told || p == nil
 		w.answer = appendItem(w.answer, i, &w.req, &found, p)
 	}

@@ -33,7 +33,7 @@ func (s *Server) Load(ctx context.Context) error {
 		s.loading = n
 	})
 	if err == nil {
-		err = s.followRevocations(ctx)
+		err = errors.Join(s.followRevocations(ctx), s.quarantine.follow(ctx, s.store))
 	}
 	if err != nil {
 		return fmt.Errorf("load index: %w", err)
@@ -62,7 +62,7 @@ func (s *Server) follow(ctx context.Context) {
 		}
 		s.followKeys(ctx)
 		s.stamp() // each may wait for a server that does not answer
-		s.noteRead(ctx, errors.Join(s.sync(ctx, nil), s.followRevocations(ctx), s.followFeed(ctx)))
+		s.noteRead(ctx, errors.Join(s.sync(ctx, nil), s.followRevocations(ctx), s.quarantine.follow(ctx, s.store), s.followFeed(ctx)))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
 			probed = now
 			s.stamp()

@@ -9,6 +9,7 @@ import (
 type head struct {
 	path   string // one of those that were asked for
 	length int    // of the body
+	agent  []byte // what the caller says it is; good as long as the head
 	close  bool   // the caller ends the connection with this request
 }
 
@@ -57,6 +58,8 @@ func parseHead(b []byte, paths map[string]lookup) (h head, ok bool) {
 				return head{}, false
 			}
 			h.close = is(value, "close")
+		case is(name, "user-agent"):
+			h.agent = value
 		case is(name, "transfer-encoding"), is(name, "expect"), is(name, "upgrade"), is(name, "trailer"), is(name, "te"):
 			return head{}, false
 		}

@@ -53,7 +53,11 @@ func (s *Server) overHTTP(l lookup) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in := &httpBody{r: r}
 		defer in.wipe()
-		text, p := l.answer(s.visitorOf(r), in, newWork())
+		v := s.visitorOf(r)
+		if v.activity != nil {
+			v.activity.runs([]byte(r.UserAgent()))
+		}
+		text, p := l.answer(v, in, newWork())
 		if p != nil {
 			p.Write(w)
 			return

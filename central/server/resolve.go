@@ -36,8 +36,11 @@ func (s *Server) resolve(v *visitor, in body, w *work) ([]byte, *central.Problem
 	return w.answer, nil
 }
 
-// keepLookup has a lookup logged, if lookups are.
+// keepLookup notes a lookup for operators.
 func (s *Server) keepLookup(v *visitor, req *central.Request, at time.Time, outcome string) {
+	if v.activity != nil {
+		v.activity.asked(outcome, at)
+	}
 	if s.lookupLog != nil {
 		s.lookupLog.Add(lookuplog.Entry{At: at, Lane: v.text, Basket: req.Basket, Swipe: req.Swipe, Outcome: outcome})
 	}
@@ -74,12 +77,21 @@ func (w *work) parse(text []byte) *central.Problem {
 	return unmarshal(text, &w.req)
 }
 
+// quarantineRetry is how long a lane in quarantine is asked to keep its backlog for
+// itself.
+const quarantineRetry = 5 * time.Minute
+
 func (s *Server) greetLane(v *visitor, now time.Time) *central.Problem {
 	if p := s.greet(v, now); p != nil {
 		return p
 	}
 	if v.name.Role != enroll.Lane {
 		return forbidden("only lanes look up households; this certificate is of role " + string(v.name.Role))
+	}
+	if s.quarantine.has(v.name) {
+		p := problem(central.ProblemQuarantined, http.StatusForbidden, "lane in quarantine", "an operator of central must release it; sales go on")
+		p.RetryAfter = quarantineRetry
+		return p
 	}
 	return nil
 }
@@ -100,6 +112,7 @@ func (s *Server) find(v *visitor, req *central.Request, slot *tid.Slot, c class)
 	if len(req.EncTID) == 0 || req.Basket == uuid.Nil || req.SealedAt <= 0 {
 		return none, outcomeRefused, badRequest("enctid, basket, swipe and sealed_at must all be given")
 	}
+	v.activity.asks(req, s.now(), c)
 	secret, err := s.open(v, req, slot, c)
 	if err != nil {
 		return s.notOpened(v, err)

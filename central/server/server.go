@@ -89,6 +89,9 @@ type Server struct {
 	feed                                feed
 	floor                               time.Duration
 
+	activities activities
+	quarantine quarantine
+
 	revoked       revocations
 	issuedFor     uint64 // the change of the keys that the manifest was last held against
 	revokedChange uint64 // owned by the goroutine that follows the store
@@ -126,6 +129,7 @@ func New(opt Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.activities.last = s.now()
 	limits := opt.Limits
 	if limits == (Limits{}) {
 		limits = DefaultLimits()
@@ -232,6 +236,7 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 			ready()
 		}
 		wg.Go(func() { s.keepIndex(ctx) })
+		wg.Go(func() { s.followActivity(ctx) })
 		wg.Go(func() { s.store.Listen(ctx, s.Changed) })
 		wg.Go(func() { s.rekey(ctx) })
 		s.follow(ctx)
@@ -247,7 +252,17 @@ func (s *Server) Run(ctx context.Context, lookups, operations net.Listener, read
 	s.drain(front.stop, func(ctx context.Context) error { return cmp.Or(back.Shutdown(ctx), back.Close()) })
 	wg.Wait()
 	stopLog()
+	s.lastActivity()
 	return err
+}
+
+// lastActivity keeps what was seen of lanes until the end.
+func (s *Server) lastActivity() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.activities.flush(ctx, s.store, s.now()); err != nil {
+		s.log.Warn("lists of lanes lack the last minutes", "error", err)
+	}
 }
 
 // runLookupLog writes the log of lookups until stop is called.

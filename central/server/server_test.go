@@ -192,6 +192,99 @@ func TestRevocationByAnotherProcess(t *testing.T) {
 	}
 }
 
+// until asks again and again, for ten seconds at most, until what it gets is as wanted.
+func until(t *testing.T, as string, wanted func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !wanted() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not %s after ten seconds", as)
+		}
+	}
+}
+
+func TestQuarantineOnAnOpenConnection(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, nil)
+	credentials := c.Enrol(t, "12", "1")
+	l, other := laneOf(t, c, credentials), newLane(t, c, "12", "2")
+	for _, one := range []*lane{l, other} {
+		_, err := one.ask(t.Context(), one.request(t, visa))
+		must(t, err)
+	}
+	command, err := store.Open(t.Context(), c.Database, false)
+	must(t, err)
+	defer command.Close()
+	name := enroll.Name{Tenant: servertest.Tenant, Shop: "12", Role: enroll.Lane, Lane: "1"}
+	must(t, command.Quarantine(t.Context(), store.Act{}, name, true))
+	until(t, "refused", func() bool {
+		_, err := l.ask(t.Context(), l.request(t, visa))
+		p, ok := errors.AsType[*central.Problem](err)
+		return ok && p.Type == central.ProblemQuarantined && p.RetryAfter > time.Minute
+	})
+	_, err = l.client.Manifest(t.Context(), 0)
+	must(t, err) // it keeps its keys fresh
+	_, err = other.ask(t.Context(), other.request(t, visa))
+	must(t, err)
+	must(t, command.Quarantine(t.Context(), store.Act{}, name, false))
+	until(t, "answered", func() bool {
+		_, err := l.ask(t.Context(), l.request(t, visa))
+		return err == nil
+	})
+	must(t, command.Quarantine(t.Context(), store.Act{}, name, true))
+	c.Restart(t, nil)
+	fresh := laneOf(t, c, credentials)
+	if _, err := fresh.ask(t.Context(), fresh.request(t, visa)); err == nil {
+		t.Error("a restart released it")
+	}
+}
+
+func TestActivityOfALane(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, nil)
+	l := newLane(t, c, "12", "1")
+	for range 3 {
+		_, err := l.ask(t.Context(), l.request(t, visa))
+		must(t, err)
+	}
+	broken := l.request(t, visa)
+	broken.Swipe++
+	_, err := l.ask(t.Context(), broken)
+	if err == nil {
+		t.Fatal("an EncTID of another swipe was opened")
+	}
+	seen := func() store.Activity {
+		machines, err := c.Store.Machines(t.Context(), time.Now())
+		must(t, err)
+		for _, m := range machines {
+			if m.Lane == "1" && m.Activity != nil {
+				return *m.Activity
+			}
+		}
+		return store.Activity{}
+	}
+	if a := seen(); a.Lookups != 0 {
+		t.Errorf("told before it was time: %+v", a)
+	}
+	must(t, c.Server.Flush(t.Context()))
+	must(t, c.Server.Flush(t.Context())) // the same is not told twice
+	a := seen()
+	if a.Lookups < 4 || a.Unknown != 1 || a.Failed != 1 || a.Software == "" || len(a.Epoch) != 8 || time.Since(a.Seen) > time.Minute || time.Since(a.EpochSince) > time.Minute {
+		t.Errorf("activity %+v", a)
+	}
+	_, err = l.ask(t.Context(), l.request(t, visa))
+	must(t, err)
+	c.Restart(t, nil) // a server that ends tells what it has seen
+	if b := seen(); b.Lookups != a.Lookups+1 {
+		t.Errorf("%d lookups, then %d", a.Lookups, b.Lookups)
+	}
+}
+
 func TestHandshakesRefused(t *testing.T) {
 	t.Parallel()
 	c, foreign := servertest.Start(t, nil), servertest.Start(t, nil)

@@ -145,6 +145,9 @@ func (c *session) answer(h head, body []byte) bool {
 	w := c.front.work.Get().(*work)
 	defer c.front.work.Put(w)
 	w.plain = body
+	if a := c.visitor.activity; a != nil {
+		a.runs(h.agent)
+	}
 	text, p := c.front.paths[h.path].answer(c.visitor, &w.plain, w)
 	now := time.Now()
 	stay := !h.close && !c.front.stopping.Load()

@@ -23,6 +23,7 @@ type visitor struct {
 	refused             *central.Problem // the certificate names nobody
 	good                uint64           // when this number of certificates was revoked, this one was not; 0: it was not looked up yet
 
+	activity          *activity              // a lane's
 	lookups, failures *bucket                // a lane's
 	tids              [tid.Phone + 1]*bucket // by kind
 }
@@ -43,6 +44,7 @@ func (s *Server) visitor(state tls.ConnectionState) *visitor {
 	if name.Role != enroll.Lane {
 		return v
 	}
+	v.activity = s.activities.of(name)
 	v.lookups, v.failures = s.lookups.bucket(v.text), s.failures.bucket(v.text)
 	for _, kind := range []tid.Kind{tid.Payment, tid.Loyalty, tid.Phone} {
 		v.tids[kind] = s.tids.bucket(v.text + " " + kind.String())

@@ -80,12 +80,9 @@ func (p *program) serveAdmin(s *server.Server, opt server.Options) (stop func())
 		return func() {}
 	}
 	c := &admin.Central{
-		Store: opt.Store, Now: time.Now, Changed: s.Changed, LookupDir: p.lookupDir(),
+		Store: opt.Store, Now: time.Now, Changed: s.Changed, Flush: s.Flush, LookupDir: p.lookupDir(),
 		Keys:      func(context.Context) (*server.Keys, error) { return s.Keys(), nil },
 		Directory: func(context.Context) (*directory.Directory, error) { return s.Directory(), nil },
-	}
-	if opt.Lookups != nil {
-		c.FlushLookups = opt.Lookups.Flush
 	}
 	srv := c.Server()
 	var wg sync.WaitGroup

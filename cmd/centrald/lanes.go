@@ -14,7 +14,7 @@ import (
 
 func (p *program) lanes() *cobra.Command {
 	return group("lanes", "Enrolled lanes and POS main computers",
-		"  centrald lanes list\n  centrald lanes revoke --store 12 --lane 3", p.lanesList(), p.lanesRevoke())
+		"  centrald lanes list\n  centrald lanes revoke --store 12 --lane 3", p.lanesList(), p.lanesShow(), p.lanesRevoke(), p.lanesQuarantine(true), p.lanesQuarantine(false))
 }
 
 func (p *program) lanesList() *cobra.Command {
@@ -22,10 +22,12 @@ func (p *program) lanesList() *cobra.Command {
 		Use:   "list",
 		Short: "List lanes and POS main computers with the state of their certificates",
 		Long: `list shows every machine that a token was ever made for. Its state is invited
-(a token, no certificate yet), enrolled, expired or revoked.
+(a token, no certificate yet), enrolled, expired or revoked, or quarantined for
+a lane whose lookups are not answered (lanes quarantine).
 
 --json prints an array of objects: tenant, store, role, lane (of a lane), state,
-created_at, certificates (how many it ever had), ends (of the present one).`,
+created_at, certificates (how many it ever had), ends (of the present one),
+quarantined, and of a lane that has asked activity: see lanes show.`,
 		Example: "  centrald lanes list\n  centrald lanes list --json",
 		Args:    cobra.NoArgs,
 	}
@@ -49,7 +51,7 @@ func (p *program) printMachines(all []store.Machine) error {
 		return err
 	}
 	colour := p.env.Colour(p.env.Stdout)
-	t := cli.NewTable("TENANT", "STORE", "ROLE", "LANE", "STATE", "CERTIFICATE ENDS", "RENEWED")
+	t := cli.NewTable("TENANT", "STORE", "ROLE", "LANE", "STATE", "LAST SEEN", "CERTIFICATE ENDS", "RENEWED")
 	for _, m := range all {
 		state := colour.Good(string(m.State))
 		switch m.State {
@@ -60,11 +62,17 @@ func (p *program) printMachines(all []store.Machine) error {
 		case store.Revoked:
 			state = colour.Bad(string(m.State))
 		}
-		ends := ""
+		if m.Quarantined && m.State != store.Revoked {
+			state = colour.Bad("quarantined")
+		}
+		ends, seen := "", ""
 		if !m.Ends.IsZero() {
 			ends = moment(m.Ends)
 		}
-		t.Row(m.Tenant, m.Shop, m.Role, m.Lane, state, ends, max(0, m.Certificates-1))
+		if m.Activity != nil {
+			seen = moment(m.Activity.Seen)
+		}
+		t.Row(m.Tenant, m.Shop, m.Role, m.Lane, state, seen, ends, max(0, m.Certificates-1))
 	}
 	return t.Print(p.env.Stdout)
 }

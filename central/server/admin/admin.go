@@ -25,10 +25,10 @@ type Central struct {
 	Keys func(context.Context) (*server.Keys, error)
 	// Directory gives the directory of the running server, or one that is empty.
 	Directory func(context.Context) (*directory.Directory, error)
-	// LookupDir is where lookups are logged, and FlushLookups, if not nil, has the
-	// running server write what it has not yet.
-	LookupDir    string
-	FlushLookups func(context.Context) error
+	LookupDir string // where lookups are logged; "": nowhere
+	// Flush, if not nil, has the running server write what it saw of lanes and has
+	// not written yet.
+	Flush func(context.Context) error
 	// Changed, if not nil, is called after each operation that changed something.
 	Changed func()
 	Now     func() time.Time
@@ -39,7 +39,9 @@ func (c *Central) operations() []operation {
 	return []operation{
 		does("tokens.create", c.createTokens),
 		does("lanes.list", c.machines),
+		does("lanes.show", c.machine),
 		does("lanes.revoke", c.revoke),
+		does("lanes.quarantine", c.quarantine),
 		does("alarms.list", c.alarms),
 		does("households.list", c.households),
 		does("households.show", c.household),

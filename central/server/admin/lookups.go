@@ -33,10 +33,8 @@ func (c *Central) lookups(ctx context.Context, r LookupsRequest, _ io.Reader, ou
 	if err != nil {
 		return err
 	}
-	if c.FlushLookups != nil {
-		if err := c.FlushLookups(ctx); err != nil {
-			return err
-		}
+	if err := c.flush(ctx); err != nil {
+		return err
 	}
 	skipped, err := lookuplog.Read(c.LookupDir, r.Since, r.Until, func(e lookuplog.Entry) error {
 		if only != "" && only != e.Lane {

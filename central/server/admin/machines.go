@@ -63,6 +63,9 @@ func (c *Central) createTokens(ctx context.Context, r TokensRequest) ([]Token, e
 type None struct{}
 
 func (c *Central) machines(ctx context.Context, _ None) ([]store.Machine, error) {
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
 	return c.Store.Machines(ctx, c.Now())
 }
 
@@ -70,6 +73,57 @@ func (c *Central) machines(ctx context.Context, _ None) ([]store.Machine, error)
 type MachineRequest struct {
 	Tenant  string      `json:"tenant"`
 	Machine enroll.Name `json:"machine"`
+}
+
+// flush has the running server, if there is one, write what it saw of lanes.
+func (c *Central) flush(ctx context.Context) error {
+	if c.Flush == nil {
+		return nil
+	}
+	return c.Flush(ctx)
+}
+
+func (c *Central) machine(ctx context.Context, r MachineRequest) (store.Machine, error) {
+	retailer, err := c.tenant(ctx, r.Tenant)
+	if err != nil {
+		return store.Machine{}, err
+	}
+	r.Machine.Tenant = retailer.Name
+	all, err := c.machines(ctx, None{})
+	if err != nil {
+		return store.Machine{}, err
+	}
+	for _, m := range all {
+		if m.Name() == r.Machine {
+			return m, nil
+		}
+	}
+	return store.Machine{}, fmt.Errorf("show %s: %w", r.Machine, store.ErrNoMachine)
+}
+
+// QuarantineRequest puts a lane into quarantine, or releases it.
+type QuarantineRequest struct {
+	MachineRequest
+	On bool `json:"on"`
+}
+
+// quarantine answers with the lane's whole name.
+func (c *Central) quarantine(ctx context.Context, r QuarantineRequest) (string, error) {
+	retailer, err := c.tenant(ctx, r.Tenant)
+	if err != nil {
+		return "", err
+	}
+	r.Machine.Tenant = retailer.Name
+	if r.Machine.Role != enroll.Lane {
+		return "", misuse("only lanes look up households, and only they can be in quarantine")
+	}
+	action := map[bool]string{true: "quarantine", false: "release"}[r.On]
+	name := r.Machine.String()
+	if err := c.Store.Quarantine(ctx, c.act(ctx, "lanes "+action, map[string]any{"machine": name}), r.Machine, r.On); err != nil {
+		return "", fmt.Errorf("%s %s: %w", action, name, err)
+	}
+	c.changed()
+	return name, nil
 }
 
 // revoke answers with the machine's whole name.

@@ -44,6 +44,8 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"revoke":          testRevoke,
 		"replace":         testReplace,
 		"audit":           testAudit,
+		"quarantine":      testQuarantine,
+		"activity":        testActivity,
 		"keys":            testKeys,
 		"keys at once":    testKeysAtOnce,
 		"feed":            testFeed,

@@ -285,11 +285,15 @@ func (s *SQL) Revocations(ctx context.Context, after uint64, limit int) ([]Revoc
 
 // Machines gives all lanes and POS main computers.
 func (s *SQL) Machines(ctx context.Context, now time.Time) ([]Machine, error) {
+	activities, err := s.activities(ctx, now)
+	if err != nil {
+		return nil, err
+	}
 	return query(ctx, s, func(r *sql.Rows) (m Machine, err error) {
-		var created int64
+		var created, id int64
 		var good, ends sql.NullInt64
-		err = r.Scan(&m.Tenant, &m.Shop, &m.Role, &m.Lane, &created, &m.Certificates, &good, &ends)
-		m.CreatedAt = instant(created)
+		err = r.Scan(&id, &m.Tenant, &m.Shop, &m.Role, &m.Lane, &m.Quarantined, &created, &m.Certificates, &good, &ends)
+		m.CreatedAt, m.Activity = instant(created), activities[id]
 		switch {
 		case good.Valid && now.UnixMilli() < good.Int64:
 			m.State, m.Ends = Enrolled, instant(good.Int64)
@@ -303,7 +307,7 @@ func (s *SQL) Machines(ctx context.Context, now time.Time) ([]Machine, error) {
 			m.State = Expired // its token
 		}
 		return m, err
-	}, `SELECT t.name, m.shop, m.role, m.lane, m.created_at,
+	}, `SELECT m.id, t.name, m.shop, m.role, m.lane, m.quarantined, m.created_at,
 			(SELECT count(*) FROM certificates c WHERE c.machine = m.id),
 			(SELECT max(not_after) FROM certificates c WHERE c.machine = m.id AND c.state = 'active'),
 			(SELECT max(expires_at) FROM tokens k WHERE k.machine = m.id AND k.used_at IS NULL AND k.expires_at > $1)

@@ -32,6 +32,8 @@ var (
 	ErrNoEntry        = errors.New("the ledger has no such entry")
 	ErrUndone         = errors.New("it cannot be undone")
 	ErrNoMachine      = errors.New("it was never enrolled, and no token was made for it")
+	ErrQuarantined    = errors.New("it is in quarantine already")
+	ErrNotQuarantined = errors.New("it is not in quarantine")
 	ErrEnrolled       = errors.New("it is enrolled already: give --replace to revoke its certificate and enrol another machine in its place")
 	ErrTokenUnknown   = errors.New("the token is unknown")
 	ErrTokenExpired   = errors.New("the token has expired")
@@ -178,6 +180,34 @@ type Machine struct {
 	CreatedAt    time.Time    `json:"created_at"`
 	Certificates int          `json:"certificates"` // ever issued to it
 	Ends         time.Time    `json:"ends,omitzero"`
+	Quarantined  bool         `json:"quarantined,omitempty"`
+	Activity     *Activity    `json:"activity,omitempty"` // nil: it never asked
+}
+
+// Name is the machine's name.
+func (m Machine) Name() enroll.Name { return name(m.Tenant, m.Shop, string(m.Role), m.Lane) }
+
+// Activity is what centrals saw of a lane. A store keeps the sums of what it is
+// given.
+type Activity struct {
+	Machine    enroll.Name `json:"-"`
+	Seen       time.Time   `json:"seen"`               // the last lookup
+	Software   string      `json:"software,omitempty"` // as the lane says
+	Epoch      []byte      `json:"epoch,omitempty"`    // the first bytes of its id
+	EpochSince time.Time   `json:"epoch_since,omitzero"`
+	BehindMS   int64       `json:"clock_behind_ms"` // the lane's clock, behind central's
+	Lookups    uint64      `json:"lookups"`
+	Unknown    uint64      `json:"unknown"`    // of them: the household was made for it
+	Failed     uint64      `json:"failed"`     // of them: the EncTID did not open
+	PerMinute  float64     `json:"per_minute"` // lookups a minute, lately
+	PerHour    float64     `json:"per_hour"`   // lookups an hour, lately
+}
+
+// Quarantine says whether a lane is in quarantine.
+type Quarantine struct {
+	Machine enroll.Name
+	On      bool
+	Change  uint64
 }
 
 // Revocation names a certificate that is good no more.
@@ -307,6 +337,15 @@ type Store interface {
 	// Revoke revokes all certificates and tokens of a machine. ErrNoMachine.
 	Revoke(ctx context.Context, by Act, name enroll.Name) error
 	Machines(ctx context.Context, now time.Time) ([]Machine, error)
+	// Quarantine puts a lane into quarantine, or releases it. ErrNoMachine,
+	// ErrQuarantined, ErrNotQuarantined.
+	Quarantine(ctx context.Context, by Act, name enroll.Name, on bool) error
+	// Quarantines gives up to limit lanes that were put into quarantine or
+	// released with a change number above after, in their order.
+	Quarantines(ctx context.Context, after uint64, limit int) ([]Quarantine, error)
+	// NoteActivity adds what a central saw of lanes over the time until now, each
+	// lane once; lanes that are not there any more are passed over.
+	NoteActivity(ctx context.Context, now time.Time, over time.Duration, seen []Activity) error
 	// Revocations gives up to limit revocations whose change number is above
 	// after, in their order.
 	Revocations(ctx context.Context, after uint64, limit int) ([]Revocation, error)
