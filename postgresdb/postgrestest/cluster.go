@@ -298,13 +298,33 @@ func (s *Server) Kill() {
 	}
 	pid := s.cmd.Process.Pid
 	syscall.Kill(pid, syscall.SIGSTOP) // it starts none while they are killed
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
-	for _, child := range strings.Fields(string(children)) {
-		if n, err := strconv.Atoi(child); err == nil {
-			syscall.Kill(n, syscall.SIGKILL)
-		}
+	for _, child := range s.children() {
+		syscall.Kill(child, syscall.SIGKILL)
 	}
 	s.end(syscall.SIGKILL)
+}
+
+// children are the server's processes.
+func (s *Server) children() (pids []int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", s.cmd.Process.Pid))
+	for _, field := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Deafen has a standby hear no more of its primary, which does not notice, until
+// undo is called.
+func (s *Server) Deafen() (undo func(), err error) {
+	for _, pid := range s.children() {
+		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err == nil && strings.Contains(string(title), "walreceiver") {
+			return func() { syscall.Kill(pid, syscall.SIGCONT) }, syscall.Kill(pid, syscall.SIGSTOP)
+		}
+	}
+	return nil, errors.New("it receives from no primary")
 }
 
 // Stop ends the server in good order, with its sessions.

@@ -30,7 +30,12 @@ func TestPrimaryIsKilled(t *testing.T) {
 		}
 	}
 	h.wait(300)
+	// The last households that the primary makes do not reach its standby.
+	hears, err := standby.Deafen()
+	must(t, err)
+	must(t, primary.Await("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
 	primary.Kill()
+	hears()
 	for i, c := range all {
 		eventually(t, func() error { return in(c.Server, server.Degraded, i) })
 	}
