@@ -61,8 +61,7 @@ func (s *Server) follow(ctx context.Context) {
 		case <-s.nudged:
 		}
 		s.followKeys(ctx)
-		s.stamp() // each may wait for a server that does not answer
-		s.noteRead(ctx, errors.Join(s.sync(ctx, nil), s.followRevocations(ctx), s.quarantine.follow(ctx, s.store), s.followFeed(ctx)))
+		s.noteRead(ctx, s.followAll(ctx))
 		if now := s.now(); s.writeFailed() && now.Sub(probed) >= probeEvery {
 			probed = now
 			s.stamp()
@@ -76,6 +75,21 @@ func (s *Server) follow(ctx context.Context) {
 		}
 		s.stamp()
 	}
+}
+
+// followAll goes on where one thing cannot be followed: a revocation waits for
+// nothing else. Each may wait long for a database that does not answer, and says
+// that this is no standstill.
+func (s *Server) followAll(ctx context.Context) error {
+	sync := func(ctx context.Context) error { return s.sync(ctx, nil) }
+	quarantine := func(ctx context.Context) error { return s.quarantine.follow(ctx, s.store) }
+	var errs []error
+	for _, follow := range []func(context.Context) error{sync, s.followRevocations, quarantine, s.followFeed} {
+		s.stamp()
+		errs = append(errs, follow(ctx))
+	}
+	s.stamp()
+	return errors.Join(errs...)
 }
 
 // keepEvery is how often the index is looked after.

@@ -130,7 +130,7 @@ func resolver(t *testing.T, credentials *enroll.Store) func(number string) (cent
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
