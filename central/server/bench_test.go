@@ -19,6 +19,7 @@ import (
 
 	"posd/central"
 	"posd/central/server"
+	"posd/central/server/lookuplog"
 	"posd/central/server/servertest"
 	"posd/enroll"
 )
@@ -39,13 +40,19 @@ type stage struct {
 // TestBenchmarkServer is the process that benchmarks measure, so that its processor
 // time is not mixed with that of who asks. In a run of the tests it does nothing.
 func TestBenchmarkServer(t *testing.T) {
-	if os.Getenv(childEnv) != "serve" {
+	floor, ok := strings.CutPrefix(os.Getenv(childEnv), "serve ")
+	if !ok {
 		return
 	}
 	much := server.Rate{PerSecond: 1e9, Burst: 1e9}
 	c := servertest.Start(t, func(o *server.Options) {
 		o.Limits = server.Limits{Lookups: much, Failures: much, TIDs: much, Enrol: much}
 		o.Log = nil
+		var err error
+		o.ResponseFloor, err = time.ParseDuration(floor)
+		must(t, err)
+		o.Lookups, err = lookuplog.Open(lookuplog.Options{Dir: t.TempDir(), Days: 1})
+		must(t, err)
 	})
 	st := stage{Lookups: strings.TrimPrefix(c.LookupURL, "https://"), Floor: serveFloor(t, c.Server.LookupTLS())}
 	for n := range benchLanes {
@@ -100,9 +107,9 @@ type measured struct {
 	out *bufio.Reader
 }
 
-func startMeasured(b *testing.B) *measured {
+func startMeasured(b *testing.B, floor time.Duration) *measured {
 	m := &measured{}
-	m.in, m.out = startChild(b, "TestBenchmarkServer", "serve")
+	m.in, m.out = startChild(b, "TestBenchmarkServer", "serve "+floor.String())
 	line, err := m.out.ReadBytes('\n')
 	must(b, err)
 	must(b, json.Unmarshal(line, &m.stage))
@@ -287,7 +294,7 @@ func (m *measured) press(b *testing.B, callers []*caller, phase time.Duration) (
 // certificates with the least that a server over TLS does: the metric "x-floor" is the
 // ratio of the server's processor time for each.
 func BenchmarkLookup(b *testing.B) {
-	m := startMeasured(b)
+	m := startMeasured(b, 0)
 	lookups, floors := make([]*caller, benchLanes), make([]*caller, benchLanes)
 	for n := range benchLanes {
 		lookups[n], floors[n] = m.lane(b, n)
@@ -307,4 +314,62 @@ func BenchmarkLookup(b *testing.B) {
 	b.ReportMetric(lookup.rate(), "lookups/s")
 	b.ReportMetric(float64(floor.percentile(99).Microseconds()), "floor-p99-µs")
 	b.ReportMetric(float64(lookup.percentile(99).Microseconds()), "lookup-p99-µs")
+}
+
+// BenchmarkResponseFloor asks one by one for cards that are known and for new ones, with and
+// without a response floor. The metric "told-%" says how many of them can be told by a limit
+// of time that is set as well as can be: 50 is a guess.
+func BenchmarkResponseFloor(b *testing.B) {
+	for _, floor := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond} {
+		b.Run(floor.String(), func(b *testing.B) {
+			m := startMeasured(b, floor)
+			credentials, err := enroll.Load(m.Lanes[0])
+			must(b, err)
+			var known, fresh load
+			var l *lane
+			card := 0
+			ask := func(l2 *load, number string) {
+				req := l.request(b, number)
+				begun := time.Now()
+				_, err := l.ask(b.Context(), req)
+				l2.times = append(l2.times, time.Since(begun))
+				must(b, err)
+			}
+			for b.Loop() {
+				for n := range 200 {
+					if n%100 == 0 { // an epoch has 256 uses
+						l = laneAt(b, "https://"+m.Lookups, credentials)
+						_, err = l.ask(b.Context(), l.request(b, benchCard(0)))
+						must(b, err)
+					}
+					card++
+					ask(&known, benchCard(0))
+					ask(&fresh, benchCard(card))
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(known.percentile(50).Microseconds()), "known-p50-µs")
+			b.ReportMetric(float64(fresh.percentile(50).Microseconds()), "new-p50-µs")
+			b.ReportMetric(100*told(known.times, fresh.times), "told-%")
+		})
+	}
+}
+
+// told is the best share that one limit parts rightly, what is under it on the one side.
+func told(under, over []time.Duration) (best float64) {
+	for _, limit := range slices.Concat(under, over) {
+		right := 0
+		for _, d := range under {
+			if d <= limit {
+				right++
+			}
+		}
+		for _, d := range over {
+			if d > limit {
+				right++
+			}
+		}
+		best = max(best, float64(right)/float64(len(under)+len(over)))
+	}
+	return best
 }

@@ -122,7 +122,7 @@ func BenchmarkReconnect(b *testing.B) { benchmarkFlood(b, "connect", 4000) }
 // benchmarkFlood compares the times of lookups of known cards with and without a crowd, whose own process
 // gets only the processor time that is left over.
 func benchmarkFlood(b *testing.B, job string, lanes int) {
-	m := startMeasured(b)
+	m := startMeasured(b, 0)
 	known := make([]*caller, floodFrom)
 	for n := range known {
 		known[n], _ = m.lane(b, n)

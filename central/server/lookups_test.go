@@ -3,7 +3,9 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
 	"posd/central"
 	"posd/central/server/directory"
+	"posd/central/server/lookuplog"
 	"posd/enctid"
 	"posd/identity"
 	"posd/strictjson"
@@ -64,6 +68,53 @@ func TestLookupsAllocateNothing(t *testing.T) {
 			t.Error("the connection ended")
 		}
 	})
+}
+
+// With a response floor, what tells of a household takes the same time, known or not.
+func TestResponseFloor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{floor: 5 * time.Millisecond}
+		for outcome, want := range map[string]time.Duration{
+			outcomeKnown: s.floor, outcomeCreated: s.floor, outcomeOptedOut: s.floor, outcomeRejected: time.Millisecond, outcomeBusy: time.Millisecond,
+		} {
+			begun := time.Now()
+			time.Sleep(time.Millisecond) // the work
+			s.hold(begun, outcome)
+			if took := time.Since(begun); took != want {
+				t.Errorf("%s: after %v, want %v", outcome, took, want)
+			}
+		}
+	})
+}
+
+// Every item of a batch is logged like a request of its own.
+func TestBatchesAreLogged(t *testing.T) {
+	h := start(t)
+	lane := h.enrol(lane1)
+	dir := t.TempDir()
+	log, err := lookuplog.Open(lookuplog.Options{Dir: dir, Days: 1})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		log.Run(ctx)
+	}()
+	h.s.lookupLog = log
+	bad := lane.seal(visa, 2)
+	bad.SealedAt++
+	h.batch(lane, lane.seal(visa, 1), bad, lane.seal(visa, 3))
+	stop()
+	<-done
+	var got []string
+	_, err = lookuplog.Read(dir, time.Now().Add(-time.Hour), time.Now().Add(time.Hour), func(e lookuplog.Entry) error {
+		got = append(got, fmt.Sprint(e.Swipe, " ", e.Outcome))
+		return nil
+	})
+	must(t, err)
+	if want := []string{"1 created", "2 rejected", "3 known"}; !slices.Equal(got, want) {
+		t.Errorf("logged %q, want %q", got, want)
+	}
 }
 
 func TestParseRequest(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ type serveFlags struct {
 	listen, opsListen        string
 	lookupURL, operationsURL string
 	keepLookups              int
+	responseFloor            time.Duration
 }
 
 func (p *program) serve() *cobra.Command {
@@ -51,6 +53,7 @@ host that init was given with the listeners' ports, unless --lookup-url and
 	cmd.Flags().StringVar(&f.listen, "listen", ":8443", "address of the listener for lookups")
 	cmd.Flags().StringVar(&f.opsListen, "ops-listen", ":8444", "address of the listener for enrolment, health and metrics")
 	cmd.Flags().IntVar(&f.keepLookups, "keep-lookups", 366, "for how many days it is kept which lane asked when (see audit lookups); 0: not at all")
+	cmd.Flags().DurationVar(&f.responseFloor, "response-floor", 0, "keep households back for so long after they were asked for, so that the time does not tell whether a card was known (5ms, say: longer than most commits take); 0: not at all")
 	cmd.Flags().StringVar(&f.lookupURL, "lookup-url", "", "https address that machines are told for lookups")
 	cmd.Flags().StringVar(&f.operationsURL, "operations-url", "", "https address that machines are told for enrolment and renewal")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +61,9 @@ host that init was given with the listeners' ports, unless --lookup-url and
 			if parsed, err := url.Parse(u); u != "" && (err != nil || parsed.Scheme != "https" || parsed.Host == "") {
 				return cli.Usagef("%q is not an address of the form https://host:port", u)
 			}
+		}
+		if f.responseFloor < 0 || f.responseFloor > time.Second {
+			return cli.Usagef("--response-floor must be between 0 and 1s, not %v", f.responseFloor)
 		}
 		return p.run(cmd.Context(), kek, f)
 	}
@@ -88,7 +94,7 @@ func (p *program) run(ctx context.Context, kek *kekFlags, f serveFlags) error {
 	}
 	defer lookups.Close()
 	defer operations.Close()
-	opt := server.Options{Store: st, Keys: keys, IndexDir: p.state(), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL}
+	opt := server.Options{Store: st, Keys: keys, IndexDir: p.state(), Log: log, LookupURL: f.lookupURL, OperationsURL: f.operationsURL, ResponseFloor: f.responseFloor}
 	if opt.LookupURL == "" {
 		opt.LookupURL = keys.PublicURL(lookups.Addr())
 	}

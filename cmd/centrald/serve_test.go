@@ -234,6 +234,9 @@ func TestPortInUse(t *testing.T) {
 	if status != 1 || !strings.Contains(errs, "another program holds that port") {
 		t.Errorf("status %d: %s", status, errs)
 	}
+	if status, _, errs := centrald(t, "serve", "--database", database, "--response-floor", "2s"); status != 2 || !strings.Contains(errs, "between 0 and 1s") {
+		t.Errorf("status %d: %s", status, errs)
+	}
 	if status, _, errs := centrald(t, "serve", "--database", database, "--lookup-url", "http://x"); status != 2 || !strings.Contains(errs, "https://host:port") {
 		t.Errorf("status %d: %s", status, errs)
 	}

@@ -37,15 +37,19 @@ type Options struct {
 // Log is a log of lookups. Make one with Open, and let Run write it.
 type Log struct {
 	opt     Options
-	folder  *os.File // holds the lock
-	entries chan Entry
+	folder  *os.File      // holds the lock
+	wake    chan struct{} // a block waits
 	flushes chan chan error
 	dropped atomic.Uint64
+
+	adding  sync.Mutex
+	waiting []Entry
 
 	mu     sync.Mutex
 	failed error // of the last write; nil if it went well
 
 	// Of the goroutine that writes.
+	spare   []Entry // memory of waiting, by turns
 	batch   []Entry
 	buffer  []byte
 	file    *os.File
@@ -75,15 +79,26 @@ func Open(opt Options) (*Log, error) {
 		}
 		return nil, fmt.Errorf("open the log of lookups: lock %s: %w", opt.Dir, err)
 	}
-	return &Log{opt: opt, folder: folder, entries: make(chan Entry, queued), flushes: make(chan chan error)}, nil
+	return &Log{opt: opt, folder: folder, wake: make(chan struct{}, 1), flushes: make(chan chan error)}, nil
 }
 
 // Add keeps an entry, and never waits: if too many wait already, it is counted as
-// dropped.
+// dropped. It wakes the writer for a whole block, not for each entry: that would cost a
+// lookup more than all else.
 func (l *Log) Add(e Entry) {
-	select {
-	case l.entries <- e:
-	default:
+	l.adding.Lock()
+	n := len(l.waiting)
+	if n < queued {
+		l.waiting = append(l.waiting, e)
+	}
+	l.adding.Unlock()
+	switch n {
+	case perBlock - 1:
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	case queued:
 		l.dropped.Add(1)
 	}
 }
@@ -115,9 +130,10 @@ func (l *Log) Run(ctx context.Context) {
 	defer l.close()
 	for {
 		select {
-		case e := <-l.entries:
-			l.take(e)
+		case <-l.wake:
+			l.drain()
 		case <-tick.C:
+			l.drain()
 			l.write()
 		case done := <-l.flushes:
 			l.drain()
@@ -138,14 +154,14 @@ func (l *Log) take(e Entry) {
 
 // drain takes what waits.
 func (l *Log) drain() {
-	for {
-		select {
-		case e := <-l.entries:
-			l.take(e)
-		default:
-			return
-		}
+	l.adding.Lock()
+	taken := l.waiting
+	l.waiting = l.spare[:0]
+	l.adding.Unlock()
+	for _, e := range taken {
+		l.take(e)
 	}
+	l.spare = taken
 }
 
 // write writes the batch as a block; what cannot be written is dropped.
