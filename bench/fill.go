@@ -131,13 +131,13 @@ func (m *maker) make(ctx context.Context, i int) (store.TID, error) {
 	return m.rows.row, err
 }
 
-// open opens a central's database and keys.
+// open opens a central's database and keys, to read.
 func open(ctx context.Context, dir string) (*store.SQL, *server.Keys, error) {
 	kek, err := vault.ReadFile(filepath.Join(dir, "kek"))
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := store.Open(ctx, databaseIn(dir), true)
+	st, err := store.OpenReadOnly(ctx, databaseIn(dir))
 	if err != nil {
 		return nil, nil, err
 	}

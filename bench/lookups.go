@@ -105,7 +105,11 @@ func (r *report) setLookups(rows []*lookupRow, floor, redis, postgres int) {
 			row.ToPostgres = ratio(row, rows[postgres], sample.rate)
 		}
 	}
-	r.Lookups = rows
+	var others []float64
+	for _, row := range rows {
+		others = append(others, row.figure(func(s sample) float64 { return s.others })...)
+	}
+	r.Lookups, r.Others = rows, median(others)
 	ours := rows[len(rows)-1]
 	if redis >= 0 {
 		p99s := ratio(ours, rows[redis], p99)

@@ -65,6 +65,7 @@ type sample struct {
 	latencies []time.Duration // of all answers, sorted
 	shed      int             // requests that the server was too busy for
 	cpu       time.Duration   // of the server
+	others    float64         // share of the processors that neither clients nor server had
 }
 
 func (s sample) rate() float64 { return float64(len(s.latencies)) / s.elapsed.Seconds() }
@@ -106,7 +107,8 @@ func drive(ctx context.Context, c contender, all []asker, d time.Duration) (samp
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
 	parts, errs := make([]sample, len(all)), make([]error, len(all))
 	before, err := c.CPU()
-	if err != nil {
+	busy, err1 := newBusy()
+	if err := errors.Join(err, err1); err != nil {
 		return sample{}, err
 	}
 	begun := time.Now()
@@ -123,11 +125,13 @@ func drive(ctx context.Context, c contender, all []asker, d time.Duration) (samp
 	s := sample{elapsed: time.Since(begun)}
 	after, err := c.CPU()
 	s.cpu = after - before
+	others, err1 := busy.others(s.cpu)
+	s.others = others
 	for _, p := range parts {
 		s.latencies, s.shed = append(s.latencies, p.latencies...), s.shed+p.shed
 	}
 	slices.Sort(s.latencies)
-	if err := errors.Join(append(errs, err, ctx.Err())...); err != nil {
+	if err := errors.Join(append(errs, err, err1, ctx.Err())...); err != nil {
 		return s, fmt.Errorf("%s: %w", c.Name(), err)
 	}
 	return s, nil

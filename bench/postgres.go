@@ -56,7 +56,7 @@ func startPostgres(ctx context.Context, dir string, certs peerCerts, keys int, s
 	if err := p.await(ctx, patience, func() error { return s.fillable(ctx) }); err != nil {
 		return s, err
 	}
-	return s, s.fill(ctx, say)
+	return s, errors.Join(s.fill(ctx, say), s.settle(ctx))
 }
 
 // postgresBin is where PostgreSQL's programs are: Debian keeps them off the path.
@@ -144,8 +144,9 @@ func (s *postgres) fill(ctx context.Context, say progress) error {
 		}
 		return []any{k[:], h[:]}, nil
 	}))
-	say("indexing PostgreSQL's table")
-	for _, do := range []string{"SET maintenance_work_mem = '1GB'", "ALTER TABLE tids ADD PRIMARY KEY (fingerprint)", "VACUUM (FREEZE, ANALYZE) tids", "CHECKPOINT"} {
+	say("indexing PostgreSQL's table, and reading it into memory")
+	for _, do := range []string{"SET maintenance_work_mem = '1GB'", "ALTER TABLE tids ADD PRIMARY KEY (fingerprint)", "VACUUM (FREEZE, ANALYZE) tids", "CHECKPOINT",
+		"CREATE EXTENSION pg_prewarm", "SELECT pg_prewarm('tids'), pg_prewarm('tids_pkey')"} {
 		if err == nil {
 			_, err = conn.Exec(ctx, do)
 		}

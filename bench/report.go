@@ -14,6 +14,7 @@ type report struct {
 	Connections int          `json:"connections"`
 	Rounds      int          `json:"rounds"`
 	CPUs        int          `json:"cpus"`
+	Others      float64      `json:"others"` // share of the processors' time that other programs took
 	Skipped     []string     `json:"skipped,omitempty"`
 	Lookups     []*lookupRow `json:"lookups,omitempty"`
 	Epochs      *epochsRow   `json:"epochs,omitempty"`
@@ -45,6 +46,9 @@ func (p *printer) table(t *cli.Table) {
 func (r *report) print(out io.Writer, colour cli.Palette) error {
 	p := &printer{out: out, colour: colour}
 	p.line("%d TIDs, %d connections with client certificates, clients and server together on %d processors, medians of %d rounds.", r.Keys, r.Connections, r.CPUs, r.Rounds)
+	if r.Others > 0.05 {
+		p.line("Other programs took %.0f %% of the processors' time meanwhile: trust the ratios, and the processor times more than the rates.", 100*r.Others)
+	}
 	for _, s := range r.Skipped {
 		p.line("SKIPPED: %s", s)
 	}
