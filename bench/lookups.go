@@ -37,11 +37,17 @@ func (b *bench) lookups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	kept := map[contender][]asker{}
+	defer func() {
+		for _, all := range kept {
+			closeAll(all)
+		}
+	}()
 	for round := range b.rounds {
 		for i := range b.contenders {
 			at := (i + round) % len(b.contenders)
 			b.say("lookups, round %d of %d: %s", round+1, b.rounds, rows[at].Name)
-			s, err := b.slotOf(ctx, b.contenders[at])
+			s, err := b.slotOf(ctx, b.contenders[at], kept)
 			if err != nil {
 				return err
 			}
@@ -56,17 +62,25 @@ func (b *bench) lookups(ctx context.Context) error {
 	return err
 }
 
-// slotOf measures a contender once, with connections of its own.
-func (b *bench) slotOf(ctx context.Context, c contender) (sample, error) {
-	all, err := connect(ctx, c, b.connections)
-	defer func() { closeAll(all) }()
-	if err == nil {
-		err = warm(all)
+// slotOf measures a contender once. Its connections are kept for the next round, but
+// for central's: its next round comes with other lanes, since each may ask so much.
+func (b *bench) slotOf(ctx context.Context, c contender, kept map[contender][]asker) (sample, error) {
+	if c == contender(b.central) {
+		closeAll(kept[c])
+		delete(kept, c)
 	}
-	if err != nil {
-		return sample{}, err
+	if kept[c] == nil {
+		all, err := connect(ctx, c, b.connections)
+		kept[c] = all
+		if err == nil {
+			b.say("warming up: %s", c.Name())
+			err = warm(ctx, all)
+		}
+		if err != nil {
+			return sample{}, err
+		}
 	}
-	return drive(ctx, c, all, b.slot)
+	return drive(ctx, c, kept[c], b.slot)
 }
 
 // figure gives a figure of every round.

@@ -86,18 +86,18 @@ func (s sample) cpuPer() float64 {
 	return float64(s.cpu) / float64(time.Microsecond) / float64(max(len(s.latencies), 1))
 }
 
-// warm has each connection ask a few times.
-func warm(all []asker) error {
-	const times = 50
+// warm has each connection ask for all its keys once: a process of PostgreSQL has
+// then mapped the memory that it needs, which costs it many times a lookup.
+func warm(ctx context.Context, all []asker) error {
 	errs := make([]error, len(all))
 	each(len(all), func(i int) {
-		for range times {
-			if errs[i] == nil {
+		for range pool {
+			if errs[i] == nil && ctx.Err() == nil {
 				errs[i] = all[i].ask()
 			}
 		}
 	})
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ctx.Err())...)
 }
 
 // drive has all connections ask without a pause, for a time or until one of them has
