@@ -45,7 +45,8 @@ const (
 // central is centrald, as a process, with its lanes.
 type central struct {
 	*process
-	program, database   string
+	program             string
+	store               []string // flags that say where its database is
 	lookups, operations string
 	dir                 string // of the lanes' credentials
 	keys                int
@@ -61,7 +62,7 @@ func command(ctx context.Context, program string, args ...string) *exec.Cmd {
 
 // startCentral runs centrald on a database of so many TIDs.
 func startCentral(ctx context.Context, program, folder, dir string, keys int, say progress) (*central, error) {
-	c := &central{program: program, database: databaseIn(folder), dir: filepath.Join(dir, "lanes"), keys: keys}
+	c := &central{program: program, store: []string{"--database", databaseIn(folder), "--state", stateIn(folder)}, dir: filepath.Join(dir, "lanes"), keys: keys}
 	var err error
 	if c.lookups, err = freeAddress(); err != nil {
 		return nil, err
@@ -72,8 +73,11 @@ func startCentral(ctx context.Context, program, folder, dir string, keys int, sa
 	if err := os.Mkdir(c.dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := tidyState(stateIn(folder)); err != nil {
+		return nil, err
+	}
 	say("starting centrald")
-	cmd := command(context.WithoutCancel(ctx), program, "serve", "--database", c.database, "--listen", c.lookups, "--ops-listen", c.operations)
+	cmd := command(context.WithoutCancel(ctx), program, append([]string{"serve", "--kek", filepath.Join(folder, "kek"), "--listen", c.lookups, "--ops-listen", c.operations}, c.store...)...)
 	if c.process, err = start(dir, "centrald", syscall.SIGTERM, cmd); err != nil {
 		return nil, err
 	}
@@ -82,6 +86,22 @@ func startCentral(ctx context.Context, program, folder, dir string, keys int, sa
 	}
 	say("waiting until centrald has written its index down")
 	return c, c.settle(ctx)
+}
+
+func stateIn(folder string) string { return filepath.Join(folder, "state") }
+
+// tidyState leaves nothing of the last run but the snapshot of the index.
+func tidyState(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	all, err := os.ReadDir(dir)
+	for _, e := range all {
+		if filepath.Ext(e.Name()) != ".snapshot" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 func (c *central) Name() string { return "centrald, EncTID to HHID" }
@@ -148,7 +168,7 @@ func (c *central) tokens(ctx context.Context, n int) ([]enroll.Token, error) {
 	for i := range n {
 		fmt.Fprintf(&csv, "%s,%d\n", shop, i)
 	}
-	cmd := command(ctx, c.program, "tokens", "create", "--database", c.database, "--file", "-", "--json")
+	cmd := command(ctx, c.program, append([]string{"tokens", "create", "--file", "-", "--json"}, c.store...)...)
 	var complaint bytes.Buffer
 	cmd.Stdin, cmd.Stderr = &csv, &complaint
 	out, err := cmd.Output()

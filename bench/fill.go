@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -46,8 +45,13 @@ func household(i int) int { return i / 5 * 2 }
 
 // centralFolder gives a folder with the database of a central that knows so many
 // TIDs, and its key-encryption key. It is kept in cache from one run to the next,
-// and made anew if this program's central would not find the TIDs in it.
+// brought to a newer schema as any database is, and made anew if this program's
+// central would not find the TIDs in it.
 func centralFolder(ctx context.Context, centrald, cache string, keys int, say progress) (string, error) {
+	dir := filepath.Join(cache, fmt.Sprintf("central-%d", keys))
+	if knows(ctx, dir, keys) || ctx.Err() != nil {
+		return dir, ctx.Err()
+	}
 	part, err := os.MkdirTemp(cache, "making-")
 	if err != nil {
 		return "", err
@@ -55,14 +59,6 @@ func centralFolder(ctx context.Context, centrald, cache string, keys int, say pr
 	defer os.RemoveAll(part)
 	if out, err := command(ctx, centrald, "init", "--database", databaseIn(part), "--host", "127.0.0.1", "--tenant", tenantName).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("set up central: %w: %s", err, out)
-	}
-	schema, err := schemaOf(ctx, databaseIn(part))
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, fmt.Sprintf("central-%d-%.8s", keys, schema))
-	if knows(ctx, dir, keys) {
-		return dir, nil
 	}
 	if err := fill(ctx, part, keys, say); err != nil {
 		return "", fmt.Errorf("fill central's database: %w", err)
@@ -75,20 +71,6 @@ func centralFolder(ctx context.Context, centrald, cache string, keys int, say pr
 
 func databaseIn(dir string) string { return filepath.Join(dir, "central.db") }
 
-// schemaOf is a digest of a database's schema.
-func schemaOf(ctx context.Context, path string) (string, error) {
-	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
-	if err != nil {
-		return "", err
-	}
-	defer db.Close()
-	var all string
-	if err := db.QueryRowContext(ctx, "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY name)").Scan(&all); err != nil {
-		return "", fmt.Errorf("read schema: %w", err)
-	}
-	return fmt.Sprintf("%x", sha256.Sum256([]byte(all))), nil
-}
-
 // rows makes TIDs into rows of the store by central's own code. It is the store of a
 // directory that knows nothing, and keeps what that would store.
 type rows struct {
@@ -97,7 +79,7 @@ type rows struct {
 }
 
 // Link keeps a row.
-func (r *rows) Link(_ context.Context, t store.TID, to identity.HHID) (store.Entry, error) {
+func (r *rows) Link(_ context.Context, _ store.Act, t store.TID, to identity.HHID) (store.Entry, error) {
 	r.row = t
 	return store.Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, HHID: to, Change: 1}, nil
 }
@@ -127,17 +109,17 @@ func (m *maker) make(ctx context.Context, i int) (store.TID, error) {
 	if err != nil {
 		return store.TID{}, err
 	}
-	_, err = m.dir.Link(ctx, tenantName, secret, identity.HHID{7: 1})
+	_, err = m.dir.Link(ctx, store.Act{}, tenantName, secret, identity.HHID{7: 1})
 	return m.rows.row, err
 }
 
-// open opens a central's database and keys, to read.
+// open opens a central's database and keys.
 func open(ctx context.Context, dir string) (*store.SQL, *server.Keys, error) {
 	kek, err := vault.ReadFile(filepath.Join(dir, "kek"))
 	if err != nil {
 		return nil, nil, err
 	}
-	st, err := store.OpenReadOnly(ctx, databaseIn(dir))
+	st, err := store.Open(ctx, databaseIn(dir), true)
 	if err != nil {
 		return nil, nil, err
 	}
