@@ -5,7 +5,8 @@
 //
 // Writers of all programs take turns, as SQLite's do: a transaction that writes
 // first updates the one row of the table writer, whose lock it keeps until it
-// has committed. So what a statement has read cannot have changed when the
+// has committed. Before that it queues at an advisory lock, where the database has
+// them: who waits for a row is overtaken by those who come when it is free. So what a statement has read cannot have changed when the
 // next one writes, a number taken from a counter becomes visible after those
 // before it, and no two writers deadlock. Functions that wait at the same time
 // share such a turn; see Batch.
@@ -53,6 +54,7 @@ type DB struct {
 	batch  *sqldb.Batcher
 	close  sync.Once
 
+	queue    string          // has writers take their turns in the order they came
 	notifies bool            // whether the database has notifications
 	listener *pgx.ConnConfig // for them
 }
@@ -89,7 +91,7 @@ func (db *DB) write(ctx context.Context, notify bool, fn func(*sql.Tx) error) er
 	if db.writer == nil {
 		return fmt.Errorf("write %s: %w", db.name, errOpenedReadOnly)
 	}
-	turn := `UPDATE writer SET turn = turn + 1`
+	turn := db.queue + `UPDATE writer SET turn = turn + 1`
 	if notify {
 		turn += "; NOTIFY " + channel // sent with the commit
 	}

@@ -158,6 +158,32 @@ func TestWritersTakeTurns(t *testing.T) {
 	}
 }
 
+// TestTurnsAreTakenInOrder: who has just written does not come before those who
+// waited for it.
+func TestTurnsAreTakenInOrder(t *testing.T) {
+	url := postgres.Database(t)
+	near, far := mustOpen(t, url, steps(table)), mustOpen(t, url, steps(table))
+	turn := func(n *int) func(*sql.Tx) error {
+		return func(tx *sql.Tx) error { return tx.QueryRow("SELECT turn FROM writer").Scan(n) }
+	}
+	for range 20 {
+		var waited, again int
+		done := make(chan error)
+		err := near.Write(t.Context(), func(*sql.Tx) error {
+			go func() { done <- far.Write(t.Context(), turn(&waited)) }()
+			for waiting := 0; waiting == 0; {
+				if err := near.Read().QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err := errors.Join(err, near.Write(t.Context(), turn(&again)), <-done); err != nil || waited > again {
+			t.Fatalf("turn %d for the one that waited, %d for the one that came after: %v", waited, again, err)
+		}
+	}
+}
+
 func TestWhoWaitsForATurnCanGiveUp(t *testing.T) {
 	db := newTestDB(t)
 	err := db.Write(t.Context(), func(tx *sql.Tx) error {

@@ -57,6 +57,8 @@ func advice(kind error) string {
 	switch kind {
 	case sqldb.ErrReadOnly:
 		return "; it is a standby, or the user may not write: name all hosts in the URL, and let the user own the database"
+	case sqldb.ErrLocked:
+		return "; there is more to write than the server can take, or somebody locks its tables: try again"
 	case sqldb.ErrDamaged:
 		return "; keep the server's files for inspection, and switch to a standby or restore a backup"
 	case sqldb.ErrUnreachable:

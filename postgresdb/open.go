@@ -108,9 +108,20 @@ func (db *DB) prepare(ctx context.Context, cfg *pgx.ConnConfig, steps []sqldb.Mi
 	if err := sqldb.Migrate(ctx, migrating.Write, steps); err != nil {
 		return err
 	}
-	_, err = slow.ExecContext(ctx, "NOTIFY "+channel)
+	db.adapt(ctx, slow)
+	return ctx.Err()
+}
+
+// queue is a lock that is given in the order it was asked for.
+const queue = "SELECT pg_advisory_xact_lock(1886352228); " // "posd"
+
+// adapt finds out what the database has that PostgreSQL's relatives may lack.
+func (db *DB) adapt(ctx context.Context, q *sql.DB) {
+	if _, err := q.ExecContext(ctx, queue); err == nil {
+		db.queue = queue
+	}
+	_, err := q.ExecContext(ctx, "NOTIFY "+channel)
 	db.notifies = err == nil
-	return nil
 }
 
 // claim marks an empty database as ours. Of several that do so at the same time,

@@ -11,7 +11,7 @@ import "errors"
 var (
 	ErrFull        = errors.New("the disk is full; make room on its file system, what was written before is intact")
 	ErrReadOnly    = errors.New("it cannot be written")
-	ErrLocked      = errors.New("another process holds it; end that process, or try again")
+	ErrLocked      = errors.New("another process holds it")
 	ErrDamaged     = errors.New("it is damaged")
 	ErrUnreachable = errors.New("it does not answer")
 	ErrForeign     = errors.New("the database belongs to another program; check which one is named")

@@ -130,7 +130,7 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return db.explain("checkpoint", err)
 	}
 	if busy != 0 {
-		return fmt.Errorf("checkpoint %s: %w", db.path, sqldb.ErrLocked)
+		return fmt.Errorf("checkpoint %s: %w%s", db.path, sqldb.ErrLocked, advice(sqldb.ErrLocked))
 	}
 	return nil
 }

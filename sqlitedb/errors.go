@@ -30,6 +30,8 @@ func advice(kind error) string {
 	switch kind {
 	case sqldb.ErrReadOnly:
 		return "; check the owner and mode of the file and its folder, and that the file system is not mounted read-only"
+	case sqldb.ErrLocked:
+		return "; end that process, or try again"
 	case sqldb.ErrDamaged:
 		return ", or no SQLite database; move it aside together with its -wal file, keep it for inspection, and restore a backup or start afresh"
 	}

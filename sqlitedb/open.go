@@ -180,7 +180,7 @@ func acquire(path string, sole bool) (*os.File, error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, sqldb.ErrLocked)
+		return nil, fmt.Errorf("%s: %w%s", path, sqldb.ErrLocked, advice(sqldb.ErrLocked))
 	}
 	return f, nil
 }
