@@ -17,7 +17,7 @@ import (
 	"posd/central/server/vault"
 )
 
-func kekOf(t *testing.T, b byte) vault.KEK {
+func kekOf(t testing.TB, b byte) vault.KEK {
 	t.Helper()
 	k, err := vault.New(bytes.Repeat([]byte{b}, 32))
 	must(t, err)
