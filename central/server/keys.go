@@ -37,7 +37,7 @@ type Setup struct {
 
 // Check says what is wrong with a setup, if anything.
 func (s Setup) Check() error {
-	if err := (enroll.Name{Tenant: s.Tenant, Role: enroll.Central}).Check(); err != nil {
+	if err := CheckTenant(s.Tenant); err != nil {
 		return err
 	}
 	if len(s.Hosts) == 0 {
@@ -94,7 +94,7 @@ func newKeys(kek vault.KEK, i store.Installation, tenant string) ([]store.Key, e
 		return nil, err
 	}
 	add(store.Manifest, 0, signer.Seed(), public)
-	for _, purpose := range []store.Purpose{store.Fingerprint, store.SealTID, store.DeIdent} {
+	for _, purpose := range tenantKeys {
 		add(purpose, 1, newSecret(), nil)
 	}
 	return keys, nil

@@ -43,6 +43,8 @@ func (c *Central) operations() []operation {
 		does("lanes.revoke", c.revoke),
 		does("lanes.quarantine", c.quarantine),
 		does("alarms.list", c.alarms),
+		does("tenants.add", c.addTenant),
+		does("tenants.list", c.tenants),
 		does("households.list", c.households),
 		does("households.show", c.household),
 		does("households.link", c.link),

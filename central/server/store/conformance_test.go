@@ -28,6 +28,8 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 	for name, test := range map[string]func(*testing.T, func() Store){
 		"empty":           testEmpty,
 		"installation":    testInstallation,
+		"tenants":         testTenants,
+		"tenants at once": testTenantsAtOnce,
 		"manifests":       testManifests,
 		"add":             testAdd,
 		"add at once":     testAddAtOnce,

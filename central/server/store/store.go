@@ -23,6 +23,7 @@ var (
 	ErrNotInitialised = errors.New("this database holds no central yet: run `centrald init`")
 	ErrInitialised    = errors.New("this database holds a central already")
 	ErrNoTenant       = errors.New("there is no such retailer")
+	ErrTenant         = errors.New("there is a retailer of that name already")
 	ErrNoHousehold    = errors.New("there is no such household")
 	ErrNoTID          = errors.New("no card or number has this DeIdentTID")
 	ErrMerged         = errors.New("that household was merged into another one: give the one that it is now")
@@ -240,6 +241,9 @@ type Store interface {
 	Init(ctx context.Context, by Act, i Installation, tenant string, keys []Key) error
 	Installation(ctx context.Context) (Installation, error)
 	Tenants(ctx context.Context) ([]Tenant, error)
+	// AddTenant makes a retailer, with the keys that keys adds to the ring for its id;
+	// no other key is changed. It counts as a change of the keys. ErrTenant.
+	AddTenant(ctx context.Context, by Act, name string, keys func(id int64, r *Keyring) error) (Tenant, error)
 
 	Keys(ctx context.Context) ([]Key, error)
 	// KeyChange gives a number that rises with every change of the keys, and with
