@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,9 +19,9 @@ import (
 	"posd/version"
 )
 
-// maxAnswer bounds what is read of an answer. A manifest of a dozen keys is the
-// longest of them.
-const maxAnswer = 64 << 10
+// maxAnswer bounds what is read of an answer. A page of changes is the longest of
+// them.
+const maxAnswer = 1 << 20
 
 // Client asks central. It keeps its connections alive and may be used by
 // several goroutines at once.
@@ -31,8 +33,9 @@ type Client struct {
 }
 
 // NewClient returns a client of the lookup listener at address, an https URL
-// such as "https://central.example:8443". config brings the lane's certificate
-// and the check of the server's (package enroll makes it).
+// such as "https://central.example:8443"; or of the operations listener, for
+// Changes and Acknowledge. config brings the machine's certificate and the check of
+// the server's (package enroll makes it).
 func NewClient(address string, config *tls.Config) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -101,6 +104,35 @@ func (c *Client) Manifest(ctx context.Context, have uint64) (Signed, error) {
 	return s, nil
 }
 
+// Changes asks what has changed behind a number of a feed, and waits for up to wait
+// (25 s at the most) if nothing has. feed is "" at first.
+func (c *Client) Changes(ctx context.Context, feed string, after uint64, wait time.Duration) (Changes, error) {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {strconv.Itoa(int(wait / time.Second))}}
+	if feed != "" {
+		query.Set("feed", feed)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+ChangesPath+"?"+query.Encode(), nil)
+	if err != nil {
+		return Changes{}, fmt.Errorf("follow changes: %w", err)
+	}
+	var page Changes
+	if err := c.do(req, &page); err != nil {
+		return Changes{}, fmt.Errorf("follow changes: %w", err)
+	}
+	if page.Feed == "" || page.Next < page.After {
+		return Changes{}, errors.New("follow changes: the answer is no page of a feed")
+	}
+	return page, nil
+}
+
+// Acknowledge says that all changes up to one are done with.
+func (c *Client) Acknowledge(ctx context.Context, ack Ack) error {
+	if err := c.post(ctx, AckPath, ack, &ack); err != nil {
+		return fmt.Errorf("acknowledge changes: %w", err)
+	}
+	return nil
+}
+
 // Skew is how far central's clock was ahead of this machine's (negative:
 // behind) when it last answered, to about a second; known is false before the
 // first answer.
@@ -124,6 +156,10 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) err
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	return c.do(req, answer)
+}
+
+func (c *Client) do(req *http.Request, answer any) error {
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
 	// An empty key is not sent: it tells the transport that the request may be
@@ -144,7 +180,7 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) err
 		return problem.Read(resp, raw)
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
-		return fmt.Errorf("the answer of %s is not the JSON expected", path)
+		return fmt.Errorf("the answer of %s is not the JSON expected", req.URL.Path)
 	}
 	return nil
 }

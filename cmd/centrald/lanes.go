@@ -84,8 +84,8 @@ func (p *program) lanesRevoke() *cobra.Command {
 		Long: `revoke takes effect within a second on a running centrald. The machine can be
 enrolled again with a new token.
 
-Only central knows of it: a POS main computer takes the baskets of a revoked lane
-until its certificate ends, within 30 days.`,
+The shop's POS main computer hears of it at once too, or as soon as it reaches central
+again, and refuses the lane's baskets from then on.`,
 		Example: "  centrald lanes revoke --store 12 --lane 3\n  centrald lanes revoke --store 12 --role posmain",
 		Args:    cobra.NoArgs,
 	}

@@ -19,26 +19,38 @@ func historyCommand(env cli.Env) *cobra.Command {
 		Long: `Show what a household (HHID) or the holder of one card or number (DeIdentTID)
 has bought, oldest first.
 
-A basket belongs to one household at most, that of the card or number that counts
-for it; it shows up for every shopper whose card or number was shown. A basket
-that was with the household before and is with another one now is shown with a
-note. Times are when a basket was closed, in this machine's zone.
+A basket belongs to one household at most: the one that the card or number that
+counts for it belongs to now, as central tells. So baskets follow when households are
+merged, when a card is split off, and when a card is moved; a household that was merged
+is answered with its survivor. --as-recorded goes by the household that was sent with
+the basket, and by nothing else. A basket shows up for every shopper whose card or
+number was shown. One that was with the household by an earlier revision and is with
+another one now is shown with a note. Times are when a basket was closed, in this
+machine's zone.
 
 --json prints an array of objects as export writes them.`,
 		Example: `  posmaind history --household hh:mfrggzdfmztwq
+  posmaind history --household hh:mfrggzdfmztwq --as-recorded
   posmaind history --shopper d1:mfrggzdfmztwq2lknnwg23tpoa --json`,
 		Args: cobra.NoArgs,
 	}
 	database, asJSON := databaseFlag(cmd), cli.JSONFlag(cmd)
 	household := cmd.Flags().String("household", "", "household id (hh:...)")
 	shopper := cmd.Flags().String("shopper", "", "pseudonym of a card or number (d1:...)")
+	recorded := cmd.Flags().Bool("as-recorded", false, "go by the household that was sent with a basket")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		q, err := parseQuery(*household, *shopper)
 		if err != nil {
 			return err
 		}
-		found := []server.Logged{}
-		err = reading(cmd.Context(), *database, func(s server.Store) error {
+		q.AsRecorded = *recorded
+		asked, found := q.HHID, []server.Logged{}
+		err = reading(cmd.Context(), *database, func(s server.Store) (err error) {
+			if !q.HHID.IsZero() && !q.AsRecorded {
+				if q.HHID, err = s.Survivor(cmd.Context(), q.HHID); err != nil {
+					return err
+				}
+			}
 			return s.History(cmd.Context(), q, func(g server.Logged) error { found = append(found, g); return nil })
 		})
 		switch out := cmd.OutOrStdout(); {
@@ -47,6 +59,9 @@ note. Times are when a basket was closed, in this machine's zone.
 		case *asJSON:
 			return cli.PrintJSON(out, found)
 		default:
+			if asked != q.HHID {
+				fmt.Fprintf(out, "%s was merged into %s.\n", asked, q.HHID)
+			}
 			return printHistory(out, env.Colour(out), q, found)
 		}
 	}
@@ -91,7 +106,7 @@ func summary(q server.Query, found []server.Logged) string {
 	shoppers := map[identity.DeIdentTID]bool{}
 	var days []string
 	for _, g := range found {
-		if !q.HHID.IsZero() && g.Basket.HHID != q.HHID {
+		if !q.HHID.IsZero() && householdOf(g) != q.HHID {
 			continue
 		}
 		shoppers[g.Basket.DeIdentTID] = true
@@ -119,7 +134,7 @@ func addBasket(t *cli.Table, colour cli.Palette, q server.Query, g server.Logged
 	quantities, names := items(g.Basket)
 	whose := pseudonyms(g.Basket)
 	if q.DeIdentTID != "" {
-		whose = []string{orDash(g.Basket.HHID.String())}
+		whose = []string{orDash(householdOf(g).String())}
 	}
 	notes := notes(q, g)
 	cell := func(column []string, i int) string {
@@ -137,6 +152,14 @@ func addBasket(t *cli.Table, colour cli.Palette, q server.Query, g server.Logged
 	}
 }
 
+// householdOf is the household that a basket belongs to.
+func householdOf(g server.Logged) identity.HHID {
+	if !g.HHIDNow.IsZero() {
+		return g.HHIDNow
+	}
+	return g.Basket.HHID
+}
+
 // notes are what is out of the ordinary about a basket.
 func notes(q server.Query, g server.Logged) []string {
 	var all []string
@@ -144,13 +167,18 @@ func notes(q server.Query, g server.Logged) []string {
 	if kind := describe(b); kind != "sale" {
 		all = append(all, kind)
 	}
-	if !q.HHID.IsZero() && b.HHID != q.HHID {
-		all = append(all, "now "+owner(server.Tag{State: b.State, HHID: b.HHID}))
+	if now := householdOf(g); !q.HHID.IsZero() && now != q.HHID {
+		all = append(all, "now "+owner(server.Tag{State: b.State, HHID: now}))
+	} else if now != b.HHID {
+		all = append(all, "recorded as "+owner(server.Tag{State: b.State, HHID: b.HHID}))
 	}
 	for _, e := range g.Earlier {
 		if owner(e) != owner(server.Tag{State: b.State, HHID: b.HHID}) {
 			all = append(all, fmt.Sprintf("was %s by revision %d", owner(e), e.Revision))
 		}
+	}
+	if g.Blanked {
+		all = append(all, "identity erased")
 	}
 	if g.Alarm != "" {
 		all = append(all, "alarm: "+g.Alarm)

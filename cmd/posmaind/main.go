@@ -42,7 +42,7 @@ card number.`,
   posmaind serve
   posmaind history --household hh:mfrggzdfmztwq`,
 	}
-	cmd.AddCommand(enrollCommand(env), serveCommand(env), restoredCommand(), historyCommand(env), lanesCommand(env),
+	cmd.AddCommand(enrollCommand(env), serveCommand(env), restoredCommand(), historyCommand(env), lanesCommand(env), statusCommand(env),
 		traceCommand(env), exportCommand(), alarmsCommand(env))
 	return cmd
 }

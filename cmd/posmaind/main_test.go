@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"posd/basket"
+	"posd/central"
 	"posd/cli/clitest"
 	"posd/identity"
 	"posd/posmain/server"
@@ -37,7 +38,7 @@ func TestScripts(t *testing.T) {
 			env.Values["store"] = store
 			return fill(store)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"stop-serving": stopServing, "change-body": changeBody},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"stop-serving": stopServing, "change-body": changeBody, "follow": follow, "erase": erase},
 	})
 }
 
@@ -51,6 +52,25 @@ func changeBody(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = db.Exec("UPDATE revisions SET body = CAST(replace(CAST(body AS TEXT), '036000291452', '036000291453') AS BLOB) WHERE revision = 2")
 	ts.Check(errors.Join(err, db.Close()))
+}
+
+// follow has the log follow a merge, a card that moved and a lane that was revoked.
+func follow(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Value("store").(server.Store).Follow(context.Background(), central.Changes{Feed: "f", Next: 4, Changes: []central.Change{
+		{Number: 1, Type: central.Merged, HHID: before, Survivor: family}, {Number: 2, Type: central.Moved, DeIdentTID: annCard, HHID: identity.HHID{7: 9}},
+		{Number: 3, Type: central.Revoked, Serial: "0a"},
+	}}, time.Now()))
+}
+
+// erase has the log follow an erasure, as far as it can without central.
+func erase(ts *testscript.TestScript, _ bool, _ []string) {
+	s := ts.Value("store").(server.Store)
+	page := central.Changes{Feed: "f", After: 4, Next: 5, Changes: []central.Change{{Number: 5, Type: central.Erased, DeIdentTID: annCard}}}
+	ts.Check(s.Follow(context.Background(), page, time.Now()))
+	for more, err := true, error(nil); more; {
+		more, err = s.Blank(context.Background(), 10, time.Now())
+		ts.Check(err)
+	}
 }
 
 var (

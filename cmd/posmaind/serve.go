@@ -28,19 +28,35 @@ func serveCommand(env cli.Env) *cobra.Command {
 		Short: "Take baskets from the lanes and log them",
 		Long: `Take baskets from the lanes of this shop and log them, until SIGTERM or SIGINT.
 The certificate is renewed by itself. Under systemd the socket may be passed in
-(socket activation), then --listen is not used.`,
+(socket activation), then --listen is not used.
+
+Meanwhile central is asked what has become of households and cards: baskets follow
+merges and splits ("posmaind history"), whoever was erased at central is taken out of
+all baskets, and a lane that was revoked is refused. Without central, baskets are taken
+all the same.
+
+Baskets are kept for ever, or for as long as --keep-baskets says after they were
+closed: "26 months", "2 years", "13 weeks", "90 days"; 30 days at least.`,
 		Example: `  posmaind serve
-  posmaind serve --listen 10.0.12.2:9443 --state-dir /srv/posmaind --database /srv/posmaind/posmaind.db`,
+  posmaind serve --listen 10.0.12.2:9443 --state-dir /srv/posmaind --database /srv/posmaind/posmaind.db
+  posmaind serve --keep-baskets "26 months"`,
 		Args: cobra.NoArgs,
 	}
 	listen := cmd.Flags().String("listen", ":9443", "address to take baskets on")
 	stateDir := cmd.Flags().String("state-dir", defaultStateDir, "folder of the certificate and its key, and of the log where --database is not given")
 	database := cmd.Flags().String("database", "", "the log, an SQLite database (default "+databaseName+" in the state directory)")
+	keep := cmd.Flags().String("keep-baskets", "", `for how long baskets are kept, as "26 months" (default for ever)`)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *database == "" {
 			*database = filepath.Join(*stateDir, databaseName)
 		}
 		s := &service{log: env.Logger(slog.LevelInfo)}
+		if *keep != "" {
+			var err error
+			if s.keep, err = server.ParseKeep(*keep); err != nil {
+				return cli.Usagef("--keep-baskets: %v", err)
+			}
+		}
 		return s.run(cmd.Context(), *listen, *stateDir, *database)
 	}
 	return cmd
@@ -49,6 +65,7 @@ The certificate is renewed by itself. Under systemd the socket may be passed in
 // service is posmaind while it serves.
 type service struct {
 	log    *slog.Logger
+	keep   server.Keep
 	server *server.Server
 	store  *server.SQLite
 }
@@ -65,7 +82,7 @@ func (s *service) run(ctx context.Context, listen, stateDir, database string) er
 		return err
 	}
 	defer s.store.Close()
-	if s.server, err = server.New(server.Config{Credentials: credentials, Store: s.store, Log: s.log}); err != nil {
+	if s.server, err = server.New(server.Config{Credentials: credentials, Store: s.store, Keep: s.keep, Log: s.log}); err != nil {
 		return err
 	}
 	ln, err := listener(ctx, listen)
@@ -88,6 +105,10 @@ func (s *service) serve(ctx context.Context, ln net.Listener, credentials *enrol
 			s.log.Error("renew certificate", "err", err)
 		}
 	})
+	feed := &centralFeed{credentials: credentials}
+	defer feed.Close()
+	aside.Go(func() { s.server.Follow(ctx, feed) })
+	aside.Go(func() { s.server.Expire(ctx) })
 	s.notify(daemon.SdNotifyReady)
 	aside.Go(func() { s.report(ctx) })
 	defer context.AfterFunc(ctx, func() { s.notify(daemon.SdNotifyStopping) })()

@@ -19,8 +19,8 @@ import (
 	"posd/posmain"
 )
 
-// central is as much of a central as enrolment needs.
-type central struct {
+// enroller is as much of a central as enrolment needs.
+type enroller struct {
 	t           *testing.T
 	ca          *enroll.CA
 	manifestKey ed25519.PublicKey
@@ -28,13 +28,13 @@ type central struct {
 	url         string
 }
 
-func newCentral(t *testing.T) *central {
+func newCentral(t *testing.T) *enroller {
 	t.Helper()
 	cert, key, err := enroll.NewCA("test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &central{t: t}
+	c := &enroller{t: t}
 	if c.ca, err = enroll.LoadCA(cert, key); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func newCentral(t *testing.T) *central {
 	return c
 }
 
-func (c *central) enroll(w http.ResponseWriter, r *http.Request) {
+func (c *enroller) enroll(w http.ResponseWriter, r *http.Request) {
 	var req enroll.EnrollRequest
 	if err := json.NewDecoder(r.Body).Decode(&req); err != nil || enroll.HashSecret(req.Secret) != c.token.Hash() || req.Role != enroll.POSMain {
 		w.WriteHeader(http.StatusForbidden)
@@ -64,7 +64,7 @@ func (c *central) enroll(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (c *central) issue(csr []byte, name enroll.Name) []byte {
+func (c *enroller) issue(csr []byte, name enroll.Name) []byte {
 	cert, err := c.ca.Issue(csr, enroll.Leaf{Name: name, NotBefore: time.Now().Add(-enroll.Backdate), NotAfter: time.Now().Add(enroll.Lifetime)})
 	if err != nil {
 		c.t.Error(err)
@@ -72,7 +72,7 @@ func (c *central) issue(csr []byte, name enroll.Name) []byte {
 	return cert
 }
 
-func (c *central) credentials(name enroll.Name) *enroll.Credentials {
+func (c *enroller) credentials(name enroll.Name) *enroll.Credentials {
 	c.t.Helper()
 	key, err := enroll.NewKey()
 	if err != nil {

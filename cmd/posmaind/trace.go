@@ -120,6 +120,9 @@ func printRevision(w io.Writer, colour cli.Palette, r server.Revision, current b
 	t := cli.NewTable()
 	t.Row("  logged", second(r.Receipt.LoggedAt))
 	digest := colour.Good(r.Receipt.Digest + " (checked)")
+	if r.Blanked != "" {
+		digest = colour.Good(r.Receipt.Digest + " (of what was sent; identities were erased since)")
+	}
 	if !r.Intact() {
 		digest = colour.Bad(r.Receipt.Digest + " IS NOT THE DIGEST OF WHAT IS KEPT")
 	}
@@ -159,8 +162,10 @@ time without a zone is one of this machine's. What is being logged at the very
 moment may bear an earlier time: let --until lie a minute back.
 
 An object holds id, tenant, shop, lane, revision, state, hhid, deident_tid, digest,
-logged_at (UTC), the basket as it was sent, and, where they apply, alarm and
-earlier: whose it was by its earlier revisions.`,
+logged_at (UTC), the basket as it was sent, and, where they apply, alarm, hhid_now: the
+household that its card belongs to by now, blanked: somebody was erased from it since
+it was sent (it then comes again, in a later span), and earlier: whose it was by its
+earlier revisions.`,
 		Example: `  posmaind export > baskets.ndjson
   posmaind export --since 2026-11-23 --until 2026-11-24 > monday.ndjson`,
 		Args: cobra.NoArgs,

@@ -93,7 +93,12 @@ func TestTheServiceIsWhatItsDocumentSays(t *testing.T) {
 	checkAnswer(t, "other shop", put(t, client(enroll.Name{Tenant: "acme", Shop: "13", Role: enroll.Lane, Lane: "1"}), url+posmain.BasketsPath+b.ID.String(), plain, good), 403, posmain.ProblemForbidden)
 	checkAnswer(t, "other path", put(t, lane, url+"/v1/baskets", plain, good), 404, posmain.ProblemNotFound)
 	checkAnswer(t, "other method", get(t, lane, url+posmain.BasketsPath+b.ID.String()), 405, posmain.ProblemMethod)
-	checkAnswer(t, "health", get(t, lane, url+"/healthz"), 200, "")
+	for _, path := range []string{"/healthz", "/readyz"} {
+		checkAnswer(t, path, get(t, lane, url+path), 200, "")
+	}
+	if m := get(t, lane, url+"/metrics"); m.status != 200 || !strings.Contains(m.body, "\nposmaind_baskets_total 2\n") || !strings.Contains(m.body, "\nposmaind_feed_pending 0\n") {
+		t.Errorf("metrics: %d %s", m.status, m.body)
+	}
 
 	alarms, err := store.Alarms(t.Context(), 9)
 	if err != nil || len(alarms) != 2 || alarms[0].Kind != server.AlarmCardNumber || alarms[0].Digest != "" || strings.Contains(alarms[0].Detail, "1111") {
@@ -107,6 +112,7 @@ func TestTheServiceIsWhatItsDocumentSays(t *testing.T) {
 		}
 		checkAnswer(t, fmt.Sprint(status), resp, status, "")
 		get(t, client(lane1), url+"/healthz")
+		get(t, client(lane1), url+"/readyz")
 	}
 	if unseen := doc.Unseen(); len(unseen) > 0 {
 		t.Errorf("described and never seen: %q", unseen)

@@ -21,6 +21,7 @@ var problems = map[string]struct {
 }{
 	posmain.ProblemBadRequest:       {http.StatusBadRequest, "not a basket"},
 	posmain.ProblemForbidden:        {http.StatusForbidden, "this certificate may not do that here"},
+	posmain.ProblemRevoked:          {http.StatusForbidden, "certificate revoked"},
 	posmain.ProblemNotFound:         {http.StatusNotFound, "nothing is here"},
 	posmain.ProblemMethod:           {http.StatusMethodNotAllowed, "another method is expected here"},
 	posmain.ProblemRevisionConflict: {http.StatusConflict, "revision conflict"},

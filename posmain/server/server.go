@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ const (
 type Config struct {
 	Credentials enroll.Source // of role posmain; baskets are taken of the lanes of its tenant and shop
 	Store       Store
+	Keep        Keep             // for how long baskets are kept, see Server.Expire; zero: for ever
 	Log         *slog.Logger     // nil: nothing is logged
 	Now         func() time.Time // nil: time.Now
 }
@@ -56,6 +58,9 @@ type Server struct {
 	baskets  atomic.Uint64
 	refused  atomic.Uint64
 	lastTime atomic.Int64 // Unix seconds of the last basket
+
+	revoked   sync.Map // serial number of a certificate, in hexadecimal digits
+	following following
 }
 
 // New returns a server; the credentials must be those of a POS main computer.
@@ -70,10 +75,17 @@ func New(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	s := &Server{Config: c, mux: http.NewServeMux()}
+	if err := s.loadRevoked(context.Background()); err != nil {
+		return nil, fmt.Errorf("start POS main computer: %w", err)
+	}
 	s.route("PUT "+posmain.BasketsPath+"{id}", s.putBasket)
 	s.route("GET /healthz", s.health)
+	s.route("GET /readyz", s.readyz)
+	s.route("GET /metrics", s.metricsHandler().ServeHTTP)
 	s.mux.HandleFunc(posmain.BasketsPath+"{id}", only(http.MethodPut))
-	s.mux.HandleFunc("/healthz", only(http.MethodGet))
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		s.mux.HandleFunc(path, only(http.MethodGet))
+	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answerProblem(w, problem(posmain.ProblemNotFound, ""))
 	})
@@ -228,6 +240,10 @@ func (s *Server) lane(r *http.Request) (Lane, *posmain.Problem) {
 	if err != nil {
 		s.Log.Warn("refuse certificate", "remote", r.RemoteAddr, "err", err)
 		return Lane{}, problem(posmain.ProblemForbidden, shorten(err.Error()))
+	}
+	if s.isRevoked(r.TLS.PeerCertificates[0]) {
+		s.Log.Warn("refuse certificate", "remote", r.RemoteAddr, "lane", name.Lane, "err", "central revoked it")
+		return Lane{}, problem(posmain.ProblemRevoked, "central revoked the certificate of this lane: enrol it again with a new token")
 	}
 	return Lane{Tenant: name.Tenant, Shop: name.Shop, Lane: name.Lane}, nil
 }

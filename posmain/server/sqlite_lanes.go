@@ -37,9 +37,10 @@ func lanes(tx *sql.Tx) ([]LaneStatus, error) {
 }
 
 func incarnations(tx *sql.Tx, lane int64) ([]IncarnationStatus, error) {
-	rows, err := tx.Query(`SELECT n, incarnation, first_seen, last_seen, watermark,
-			(SELECT count(*) FROM baskets b WHERE b.incarnation = i.n), (SELECT ifnull(max(sequence), 0) FROM baskets b WHERE b.incarnation = i.n),
-			(SELECT ifnull(max(sequence), 0) - count(DISTINCT sequence) FROM baskets b WHERE b.incarnation = i.n)
+	rows, err := tx.Query(`SELECT n, incarnation, first_seen, last_seen, watermark, max(watermark, dropped),
+			(SELECT count(*) FROM baskets b WHERE b.incarnation = i.n),
+			(SELECT max(coalesce(max(sequence), 0), watermark, dropped) FROM baskets b WHERE b.incarnation = i.n),
+			(SELECT max(coalesce(max(sequence), 0) - max(watermark, dropped), 0) - count(DISTINCT sequence) FROM baskets b WHERE b.incarnation = i.n AND b.sequence > max(i.watermark, i.dropped))
 		FROM incarnations i WHERE lane = ? ORDER BY first_seen DESC, n DESC`, lane)
 	if err != nil {
 		return nil, err
@@ -49,11 +50,12 @@ func incarnations(tx *sql.Tx, lane int64) ([]IncarnationStatus, error) {
 	for rows.Next() {
 		var i IncarnationStatus
 		var n, first, last int64
-		if err := rows.Scan(&n, &i.Incarnation, &first, &last, &i.Watermark, &i.Baskets, &i.Last, &i.Missing); err != nil {
+		var above uint64
+		if err := rows.Scan(&n, &i.Incarnation, &first, &last, &i.Watermark, &above, &i.Baskets, &i.Last, &i.Missing); err != nil {
 			return nil, err
 		}
 		i.FirstSeen, i.LastSeen = instant(first), instant(last)
-		if i.Gaps, err = gaps(tx, n, i.Watermark); err != nil {
+		if i.Gaps, err = gaps(tx, n, above); err != nil {
 			return nil, err
 		}
 		all = append(all, i)
@@ -61,11 +63,12 @@ func incarnations(tx *sql.Tx, lane int64) ([]IncarnationStatus, error) {
 	return all, rows.Err()
 }
 
-// gaps gives the numbers that are missing above the watermark.
-func gaps(tx *sql.Tx, incarnation int64, watermark uint64) ([]Range, error) {
+// gaps gives the numbers that are missing above one: the watermark, or the last
+// number that was deleted by its age.
+func gaps(tx *sql.Tx, incarnation int64, above uint64) ([]Range, error) {
 	rows, err := tx.Query(`SELECT before + 1, sequence - 1 FROM (
 			SELECT sequence, lag(sequence, 1, ?2) OVER (ORDER BY sequence) AS before FROM baskets WHERE incarnation = ?1 AND sequence > ?2)
-		WHERE sequence > before + 1 ORDER BY sequence LIMIT ?3`, incarnation, watermark, maxGaps)
+		WHERE sequence > before + 1 ORDER BY sequence LIMIT ?3`, incarnation, above, maxGaps)
 	if err != nil {
 		return nil, err
 	}

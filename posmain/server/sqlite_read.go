@@ -9,19 +9,46 @@ import (
 	"time"
 
 	"posd/basket"
+	"posd/identity"
 	"posd/posmain"
 )
 
-const selectLogged = `SELECT b.n, l.tenant, l.shop, l.lane, r.digest, b.logged_at, b.alarm, r.body
+// owner is the household that a basket's card belongs to now: that of the card, if
+// central has told of it, or that which was sent, or what that was merged into.
+const owner = `coalesce((SELECT a.hhid FROM known a WHERE a.id = coalesce(c.hhid, b.hhid)), c.hhid, b.hhid)`
+
+const selectLogged = `SELECT b.n, l.tenant, l.shop, l.lane, r.digest, b.logged_at, b.alarm, r.body, r.blanked, ` + owner + `
 	FROM baskets b JOIN incarnations i ON i.n = b.incarnation JOIN lanes l ON l.n = i.lane
-	JOIN revisions r ON r.basket = b.n AND r.revision = b.revision `
+	JOIN revisions r ON r.basket = b.n AND r.revision = b.revision LEFT JOIN known c ON c.id = b.deident_tid `
+
+// ofHousehold are the baskets whose cards belong to a household now, and those that
+// were its by an earlier revision.
+const ofHousehold = `WHERE b.n IN (SELECT basket FROM mentions WHERE id IN (
+			SELECT $1 UNION SELECT id FROM known WHERE hhid = $1
+			UNION SELECT card.id FROM known card JOIN known alias ON alias.id = card.hhid WHERE alias.hhid = $1))
+		AND (` + owner + ` = $1 OR (b.hhid <> $1 AND coalesce((SELECT a.hhid FROM known a WHERE a.id = b.hhid), '') <> $1 AND EXISTS (
+			SELECT 1 FROM revisions e WHERE e.basket = b.n AND (e.hhid = $1 OR e.hhid IN (SELECT id FROM known WHERE hhid = $1)))))
+		ORDER BY b.closed_at, b.id`
 
 // History gives a person's or a household's baskets.
 func (s *SQLite) History(ctx context.Context, q Query, yield func(Logged) error) error {
-	if q.DeIdentTID != "" {
-		return s.each(ctx, yield, selectLogged+"WHERE b.n IN (SELECT basket FROM identities WHERE deident_tid = ?) ORDER BY b.closed_at, b.id", q.DeIdentTID)
+	if q.AsRecorded {
+		recorded := yield
+		yield = func(g Logged) error { g.HHIDNow = identity.HHID{}; return recorded(g) }
 	}
-	return s.each(ctx, yield, selectLogged+"WHERE b.n IN (SELECT basket FROM revisions WHERE hhid = ? AND hhid <> '') ORDER BY b.closed_at, b.id", q.HHID.String())
+	switch {
+	case q.DeIdentTID != "":
+		return s.each(ctx, yield, selectLogged+"WHERE b.n IN (SELECT basket FROM identities WHERE deident_tid = $1) ORDER BY b.closed_at, b.id", q.DeIdentTID)
+	case q.HHID.IsZero():
+		return nil
+	case q.AsRecorded:
+		return s.each(ctx, yield, selectLogged+"WHERE b.n IN (SELECT basket FROM revisions WHERE hhid = $1) ORDER BY b.closed_at, b.id", q.HHID.String())
+	}
+	household, err := s.Survivor(ctx, q.HHID)
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, yield, selectLogged+ofHousehold, household.String())
 }
 
 // Export gives the baskets of a span of time.
@@ -60,16 +87,23 @@ func scanLogged(tx *sql.Tx, rows *sql.Rows) (Logged, error) {
 	var g Logged
 	var n, at int64
 	var body []byte
-	if err := rows.Scan(&n, &g.Tenant, &g.Shop, &g.Lane.Lane, &g.Digest, &at, &g.Alarm, &body); err != nil {
+	var blanked, now string
+	if err := rows.Scan(&n, &g.Tenant, &g.Shop, &g.Lane.Lane, &g.Digest, &at, &g.Alarm, &body, &blanked, &now); err != nil {
 		return Logged{}, err
 	}
-	g.Body, g.LoggedAt = body, instant(at)
-	var err error
+	g.Body, g.LoggedAt, g.Blanked = body, instant(at), blanked != ""
+	err := g.HHIDNow.UnmarshalText([]byte(now))
+	if err != nil {
+		return g, err
+	}
 	if g.Basket, err = basket.Parse(body); err != nil {
 		return g, fmt.Errorf("read log: a basket in it was changed: %w", err)
 	}
 	b := &g.Basket
 	g.ID, g.Tag = b.ID, Tag{b.Revision, b.State, b.HHID, b.DeIdentTID}
+	if g.HHIDNow == b.HHID {
+		g.HHIDNow = identity.HHID{}
+	}
 	if b.Revision == 1 {
 		return g, nil
 	}
@@ -151,7 +185,7 @@ func trace(tx *sql.Tx, id basket.ID) (Trace, error) {
 // revisions gives every revision with its receipt; what all receipts of the
 // basket have in common comes in receipt.
 func revisions(tx *sql.Tx, n int64, receipt posmain.Receipt) ([]Revision, error) {
-	rows, err := tx.Query("SELECT digest, logged_at, body, revision, state, hhid, deident_tid FROM revisions WHERE basket = ? ORDER BY revision", n)
+	rows, err := tx.Query("SELECT digest, logged_at, body, blanked, revision, state, hhid, deident_tid FROM revisions WHERE basket = ? ORDER BY revision", n)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +194,7 @@ func revisions(tx *sql.Tx, n int64, receipt posmain.Receipt) ([]Revision, error)
 	for rows.Next() {
 		r := Revision{Receipt: receipt}
 		var at int64
-		if r.Tag, err = scanTag(rows.Scan, &r.Receipt.Digest, &at, &r.Body); err != nil {
+		if r.Tag, err = scanTag(rows.Scan, &r.Receipt.Digest, &at, &r.Body, &r.Blanked); err != nil {
 			return nil, err
 		}
 		r.Receipt.Revision, r.Receipt.LoggedAt = r.Tag.Revision, instant(at)

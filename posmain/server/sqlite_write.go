@@ -137,9 +137,16 @@ func (w *writer) logAgain(old *row) (loggedAt int64, err error) {
 // keep adds the revision, and makes it the one that counts if it is the
 // highest.
 func (w *writer) keep(r *row) error {
+	blanked, err := w.blank()
+	if err != nil {
+		return err
+	}
 	b := &w.d.Basket
-	_, err := w.tx.Exec("INSERT INTO revisions (basket, revision, digest, logged_at, state, hhid, deident_tid, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		r.n, b.Revision, w.digest, millis(w.d.At), b.State, b.HHID.String(), b.DeIdentTID, w.d.Body)
+	_, err = w.tx.Exec("INSERT INTO revisions (basket, revision, digest, logged_at, state, hhid, deident_tid, body, blanked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		r.n, b.Revision, w.digest, millis(w.d.At), b.State, b.HHID.String(), b.DeIdentTID, w.d.Body, blanked)
+	if err == nil {
+		err = keepMentions(w.tx, r.n, b)
+	}
 	if err != nil || b.Revision <= r.revision {
 		return err
 	}
@@ -151,7 +158,36 @@ func (w *writer) keep(r *row) error {
 	if err := w.keepLines(r.n); err != nil {
 		return err
 	}
-	return w.keepIdentities(r.n)
+	return keepIdentities(w.tx, r.n, b)
+}
+
+// blank takes ids that were erased out of what is delivered, and gives the digest of
+// what is left; "" where nothing was erased.
+func (w *writer) blank() (digest string, err error) {
+	gone := map[string]bool{}
+	for _, id := range ids(&w.d.Basket) {
+		var n int
+		if err := w.tx.QueryRow("SELECT count(*) FROM erased WHERE id = ?", id).Scan(&n); err != nil {
+			return "", err
+		}
+		if n > 0 {
+			gone[id] = true
+		}
+	}
+	if len(gone) == 0 {
+		return "", nil
+	}
+	w.d.Body, w.d.Basket, err = blank(w.d.Body, func(id string) bool { return gone[id] })
+	return posmain.Digest(w.d.Body), err
+}
+
+func keepMentions(tx *sql.Tx, n int64, b *basket.Basket) error {
+	for _, id := range ids(b) {
+		if _, err := tx.Exec("INSERT INTO mentions (id, basket) VALUES (?, ?) ON CONFLICT (id, basket) DO NOTHING", id, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) keepLines(n int64) error {
@@ -175,12 +211,12 @@ func (w *writer) keepLines(n int64) error {
 	return nil
 }
 
-func (w *writer) keepIdentities(n int64) error {
-	if _, err := w.tx.Exec("DELETE FROM identities WHERE basket = ?", n); err != nil {
+func keepIdentities(tx *sql.Tx, n int64, b *basket.Basket) error {
+	if _, err := tx.Exec("DELETE FROM identities WHERE basket = ?", n); err != nil {
 		return err
 	}
-	for _, id := range w.d.Basket.Identities {
-		_, err := w.tx.Exec("INSERT INTO identities (basket, swipe, kind, at, state, hhid, deident_tid) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	for _, id := range b.Identities {
+		_, err := tx.Exec("INSERT INTO identities (basket, swipe, kind, at, state, hhid, deident_tid) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			n, id.Swipe, id.Kind, millis(id.At), id.State, id.HHID.String(), id.DeIdentTID)
 		if err != nil {
 			return err

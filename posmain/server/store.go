@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"time"
 
 	"posd/basket"
+	"posd/central"
 	"posd/identity"
 	"posd/posmain"
 )
@@ -43,6 +45,29 @@ type Store interface {
 	// Alarms gives the latest limit alarms, newest first.
 	Alarms(ctx context.Context, limit int) ([]Alarm, error)
 
+	// FeedStatus says how far central's feed of changes was read.
+	FeedStatus(ctx context.Context) (FeedStatus, error)
+	// Follow keeps a page of the feed, and how far it was read. Baskets that come
+	// from then on are kept without ids that were erased.
+	Follow(ctx context.Context, page central.Changes, at time.Time) error
+	// Blank takes erased ids out of up to limit baskets that are kept; more tells
+	// whether there may be others. Such an identity counts as opted out.
+	Blank(ctx context.Context, limit int, at time.Time) (more bool, err error)
+	// Scrub takes what was blanked or deleted out of what the database keeps aside.
+	Scrub(ctx context.Context) error
+	// Acknowledged keeps that central was told that changes are done with.
+	Acknowledged(ctx context.Context, ack central.Ack) error
+	// Revoked gives the serial numbers of lanes' certificates that are good no more,
+	// in hexadecimal digits.
+	Revoked(ctx context.Context) ([]string, error)
+	// Survivor gives the household that an id stands for: itself, unless it was
+	// merged.
+	Survivor(ctx context.Context, id identity.HHID) (identity.HHID, error)
+
+	// Expire deletes up to limit baskets that were closed before a time, with all
+	// that came of them, and gives how many it were.
+	Expire(ctx context.Context, before time.Time, limit int) (int, error)
+
 	Close() error
 }
 
@@ -75,7 +100,9 @@ type Logged struct {
 	Lane
 	Tag                    // by its highest revision
 	Digest   string        `json:"digest"`
-	LoggedAt time.Time     `json:"logged_at"` // when this revision was
+	HHIDNow  identity.HHID `json:"hhid_now,omitzero"` // the household that its card belongs to now, if that is another one
+	LoggedAt time.Time     `json:"logged_at"`         // when this revision was, or ids were taken out of it
+	Blanked  bool          `json:"blanked,omitempty"` // ids were taken out of it since it was sent: they were erased
 	Alarm    string        `json:"alarm,omitempty"`
 	Basket   basket.Basket `json:"-"`
 
@@ -96,12 +123,16 @@ type Tag struct {
 	DeIdentTID identity.DeIdentTID `json:"deident_tid,omitempty"`
 }
 
-// Query selects baskets: those tagged with a household, also by an earlier
+// Query selects baskets: those that belong to a household, or did by an earlier
 // revision, or those for which a card or number with this pseudonym was shown.
 // One of the two is set.
+//
+// A basket belongs to the household that its card belongs to now, as central's
+// feed tells; AsRecorded goes by the household that was sent with it.
 type Query struct {
 	HHID       identity.HHID
 	DeIdentTID identity.DeIdentTID
+	AsRecorded bool
 }
 
 // Trace is everything that came of one basket.
@@ -117,14 +148,15 @@ type Trace struct {
 
 // Revision is one revision of a basket as it is kept.
 type Revision struct {
-	Receipt posmain.Receipt `json:"receipt"` // as it was given, with the present watermark and log id
-	Body    []byte          `json:"-"`       // exactly as sent
+	Receipt posmain.Receipt `json:"receipt"`           // as it was given, with the present watermark and log id
+	Body    []byte          `json:"-"`                 // exactly as sent, unless it was blanked
+	Blanked string          `json:"blanked,omitempty"` // digest of the body since ids were taken out of it, which were erased
 	Tag
 }
 
 // Intact reports whether the body still has the digest that the receipt was
-// given for.
-func (r Revision) Intact() bool { return posmain.Digest(r.Body) == r.Receipt.Digest }
+// given for, or that of what was left of it.
+func (r Revision) Intact() bool { return posmain.Digest(r.Body) == cmp.Or(r.Blanked, r.Receipt.Digest) }
 
 // LaneStatus is what the log knows of a lane.
 type LaneStatus struct {
