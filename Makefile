@@ -36,7 +36,7 @@ NOCGO := ./aamva ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./
 
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
-	POSD_TEST_ALL=1 $(GO) test -race ./...
+	POSD_TEST_ALL=1 $(GO) test -race -timeout 40m ./...
 	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-bench
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-unprivileged
 	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-vm

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"golang.org/x/sys/unix"
 )
 
 // TB is what a test gives: a testing.TB.
@@ -200,9 +201,10 @@ func (s *Server) Admit(network string) error {
 // Host gives the folder of the socket.
 func (s *Server) Host() string { return s.dir }
 
-// URL gives the URL of a database, by the server's socket.
+// URL gives the URL of a database, by the server's socket. Connecting may take its
+// time: tests run beside many others.
 func (s *Server) URL(database string) string {
-	url := fmt.Sprintf("postgres://postgres@/%s?host=%s", database, s.dir)
+	url := fmt.Sprintf("postgres://postgres@/%s?host=%s&connect_timeout=60", database, s.dir)
 	if s.port != 0 {
 		url += fmt.Sprintf("&port=%d", s.port)
 	}
@@ -308,8 +310,20 @@ func (s *Server) Kill() {
 	}
 	pid := s.cmd.Process.Pid
 	syscall.Kill(pid, syscall.SIGSTOP) // it starts none while they are killed
+	var ends []unix.PollFd
 	for _, child := range s.children() {
+		if fd, err := unix.PidfdOpen(child, 0); err == nil {
+			ends = append(ends, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		}
 		syscall.Kill(child, syscall.SIGKILL)
+	}
+	for i := range ends { // what still ends holds the memory that the next start needs
+		for {
+			if _, err := unix.Poll(ends[i:i+1], -1); err != unix.EINTR {
+				break
+			}
+		}
+		unix.Close(int(ends[i].Fd))
 	}
 	s.end(syscall.SIGKILL)
 }
