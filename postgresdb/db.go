@@ -84,10 +84,10 @@ const (
 // commit, the change may have been made: who asks again must find it, not make
 // it twice.
 func (db *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
-	return db.write(ctx, db.notifies, fn)
+	return db.write(ctx, db.notifies, func(_ *sql.Conn, tx *sql.Tx) error { return fn(tx) })
 }
 
-func (db *DB) write(ctx context.Context, notify bool, fn func(*sql.Tx) error) error {
+func (db *DB) write(ctx context.Context, notify bool, fn func(*sql.Conn, *sql.Tx) error) error {
 	if db.writer == nil {
 		return fmt.Errorf("write %s: %w", db.name, errOpenedReadOnly)
 	}
@@ -115,14 +115,14 @@ func wait(ctx context.Context, try int) bool {
 	}
 }
 
-func (db *DB) transact(ctx context.Context, turn string, fn func(*sql.Tx) error) error {
+func (db *DB) transact(ctx context.Context, turn string, fn func(*sql.Conn, *sql.Tx) error) error {
 	conn, tx, err := db.begin(ctx, turn)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	defer tx.Rollback() // where fn panics
-	if err = fn(tx); err == nil {
+	if err = fn(conn, tx); err == nil {
 		err = commit(conn, tx)
 	}
 	tx.Rollback()

@@ -118,7 +118,7 @@ func classifyState(code string) error {
 type turns struct{ *DB }
 
 func (t turns) Write(ctx context.Context, fn func(*sql.Tx) error) error {
-	return t.write(ctx, false, fn)
+	return t.write(ctx, false, func(_ *sql.Conn, tx *sql.Tx) error { return fn(tx) })
 }
 
 // Lost reports whether all of a transaction has to be run again.

@@ -113,3 +113,11 @@ func (p *program) socket() string {
 	}
 	return filepath.Join(p.folder(), name)
 }
+
+// scratch is the folder for what does not fit into memory.
+func (p *program) scratch() string {
+	if p.remote() {
+		return os.TempDir()
+	}
+	return p.folder()
+}

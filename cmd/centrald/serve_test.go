@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"posd/central"
+	"posd/central/server/importer"
 	"posd/central/server/store"
 	"posd/cli"
 	"posd/enctid"
@@ -273,9 +274,9 @@ func TestSystemdIsTold(t *testing.T) {
 	receive("STOPPING=1")
 }
 
-// TestLinkWhileLanesAsk: a card that a lane shows while an operator's command,
+// TestImportWhileLanesAsk: a card that a lane shows while an operator's command,
 // another process for the database, brings the same card gets one household.
-func TestLinkWhileLanesAsk(t *testing.T) {
+func TestImportWhileLanesAsk(t *testing.T) {
 	t.Parallel()
 	database := filepath.Join(t.TempDir(), "central.db")
 	ok(t, "init", "--database", database, "--host", "127.0.0.1", "--tenant", "acme")
@@ -296,7 +297,7 @@ func TestLinkWhileLanesAsk(t *testing.T) {
 	var out, errs bytes.Buffer
 	linked := make(chan int, 1)
 	go func() {
-		linked <- cli.Main(root, cli.Env{Args: []string{"households", "link", "--database", database, "--file", "-", "--json"},
+		linked <- cli.Main(root, cli.Env{Args: []string{"import", "--database", database, "-", "--json"},
 			Stdin: strings.NewReader(file.String()), Stdout: &out, Stderr: &errs, Context: t.Context()})
 	}()
 	answers := make([]string, len(cards))
@@ -307,13 +308,16 @@ func TestLinkWhileLanesAsk(t *testing.T) {
 		answers[n] = a.HHID.String()
 	}
 	if status := <-linked; status != 0 {
-		t.Fatalf("link: %d %s", status, errs.String())
+		t.Fatalf("import: %d %s", status, errs.String())
 	}
-	for n, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
-		var l struct{ Household string }
-		must(t, json.Unmarshal([]byte(line), &l))
-		if l.Household != answers[n] {
-			t.Errorf("card %d: the lane was told %s, the operator %s", n, answers[n], l.Household)
+	var done importer.Result
+	must(t, json.Unmarshal(out.Bytes(), &done))
+	if int(done.Added+done.Kept) != len(cards) || done.Moved+done.Rejected > 0 {
+		t.Errorf("%+v for %d cards", done, len(cards))
+	}
+	for n, card := range cards {
+		if a, err := ask(card); err != nil || a.HHID.String() != answers[n] {
+			t.Errorf("card %d: the lane was told %s, then %s, %v", n, answers[n], a.HHID, err)
 		}
 	}
 	if all := strings.Count(ok(t, "households", "list", "--database", database, "--json"), "\n"); all != len(cards) {

@@ -29,7 +29,10 @@ type Central struct {
 	// Flush, if not nil, has the running server write what it saw of lanes and has
 	// not written yet.
 	Flush func(context.Context) error
-	// Changed, if not nil, is called after each operation that changed something.
+	// Scratch is the folder of files that are too large for memory.
+	Scratch string
+	// Changed is called after each operation that changed something. It is nil where no
+	// server runs.
 	Changed func()
 	Now     func() time.Time
 }
@@ -48,6 +51,7 @@ func (c *Central) operations() []operation {
 		does("households.list", c.households),
 		does("households.show", c.household),
 		does("households.link", c.link),
+		streams("import", c.importRows),
 		does("keys.list", c.keys),
 		does("keys.rotate", c.rotate),
 		does("keys.retire", c.retire),

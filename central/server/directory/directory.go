@@ -167,7 +167,7 @@ func (t *tenant) answer(e household, secret tid.TID, created bool) Answer {
 func (d *Directory) Link(ctx context.Context, by store.Act, retailer string, t tid.TID, to identity.HHID) (identity.HHID, error) {
 	var now identity.HHID
 	err := d.withTenant(ctx, retailer, func(tenant *tenant) error {
-		row, err := d.row(tenant, t)
+		row, err := d.row(tenant, t, nil)
 		if err != nil {
 			return err
 		}
@@ -231,7 +231,7 @@ func (d *Directory) Size() (tids, bytes int) {
 }
 
 func (d *Directory) add(ctx context.Context, t *tenant, secret tid.TID) (household, bool, error) {
-	row, err := d.row(t, secret)
+	row, err := d.row(t, secret, nil)
 	if err != nil {
 		return household{}, false, err
 	}
@@ -249,8 +249,27 @@ func (d *Directory) add(ctx context.Context, t *tenant, secret tid.TID) (househo
 	})
 }
 
+// KeyNumbers gives the numbers of the newest keys of a retailer that Row uses.
+func (d *Directory) KeyNumbers(retailer string) (fingerprint uint32, deident int, err error) {
+	tenant, ok := d.tenants.Load().byName[retailer]
+	if !ok {
+		return 0, 0, ErrNoTenant
+	}
+	return tenant.FingerprintKey, tenant.DeIdentVersion, nil
+}
+
+// Row is t as the store keeps it, under the newest keys. Its Sealed is appended to
+// sealed.
+func (d *Directory) Row(retailer string, t tid.TID, sealed []byte) (store.TID, error) {
+	tenant, ok := d.tenants.Load().byName[retailer]
+	if !ok {
+		return store.TID{}, ErrNoTenant
+	}
+	return d.row(tenant, t, sealed)
+}
+
 // row is t as it is stored.
-func (d *Directory) row(t *tenant, secret tid.TID) (store.TID, error) {
+func (d *Directory) row(t *tenant, secret tid.TID, sealed []byte) (store.TID, error) {
 	row := store.TID{
 		Tenant: t.ID, Fingerprint: t.memories[0].of(secret), FingerprintKey: t.FingerprintKey, CreatedAt: d.now(),
 		DeIdent: t.deident(secret), DeIdentVersion: t.DeIdentVersion,
@@ -262,13 +281,13 @@ func (d *Directory) row(t *tenant, secret tid.TID) (store.TID, error) {
 	if row.Kind, err = identity.ParseKind(secret.Kind().String()); err != nil {
 		return store.TID{}, err
 	}
-	row.Sealed, err = t.seal(row.Fingerprint, secret)
+	row.Sealed, err = t.seal(sealed, row.Fingerprint, secret)
 	return row, err
 }
 
 // seal encrypts a TID for the store, so that its fingerprint can one day be
-// made under another key.
-func (t *tenant) seal(fingerprint [16]byte, secret tid.TID) ([]byte, error) {
+// made under another key, and appends it to dst.
+func (t *tenant) seal(dst []byte, fingerprint [16]byte, secret tid.TID) ([]byte, error) {
 	plain := make([]byte, 0, enctid.PlaintextSize)
 	defer func() { clear(plain[:cap(plain)]) }()
 	var err error
@@ -279,7 +298,7 @@ func (t *tenant) seal(fingerprint [16]byte, secret tid.TID) ([]byte, error) {
 	if len(plain) == 0 {
 		return nil, errors.New("seal TID: it was wiped")
 	}
-	return t.aead.Seal(nil, nil, plain, t.sealContext(fingerprint)), nil
+	return t.aead.Seal(dst, nil, plain, t.sealContext(fingerprint)), nil
 }
 
 func (t *tenant) sealContext(fingerprint [16]byte) []byte {

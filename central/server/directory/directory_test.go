@@ -355,7 +355,7 @@ func TestStoredTIDOpensInItsPlaceOnly(t *testing.T) {
 	one := keys(1, "acme", 7).tenant(t)
 	c := card(t, numbers[0])
 	f := one.memories[0].of(c)
-	sealed, err := one.seal(f, c)
+	sealed, err := one.seal(nil, f, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestStoredTIDOpensInItsPlaceOnly(t *testing.T) {
 		t.Error("it opens elsewhere")
 	}
 	c.Wipe()
-	if _, err := one.seal(f, c); err == nil {
+	if _, err := one.seal(nil, f, c); err == nil {
 		t.Error("a wiped TID was sealed")
 	}
 }

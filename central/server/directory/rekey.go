@@ -38,7 +38,7 @@ func (d *Directory) rekey(t *tenant, from store.SealedTID) (store.TID, error) {
 		return store.TID{}, err
 	}
 	defer secret.Wipe()
-	to, err := d.row(t, secret)
+	to, err := d.row(t, secret, nil)
 	if to.FingerprintKey == from.FingerprintKey {
 		to.Fingerprint, to.Sealed = from.Fingerprint, bytes.Clone(from.Sealed)
 	}

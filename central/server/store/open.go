@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"io/fs"
 
 	"posd/identity"
@@ -37,7 +38,13 @@ func Open(ctx context.Context, name string, sole bool) (*SQL, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SQL{db, identity.NewHHID}, nil
+	s := &SQL{db, identity.NewHHID}
+	if sole { // a bulk import may have been killed: a service needs its indices
+		if err := s.buildIndices(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
 }
 
 // OpenReadOnly opens an existing database for a look.

@@ -22,6 +22,8 @@ type database interface {
 	Write(ctx context.Context, fn func(*sql.Tx) error) error
 	// Batch is Write for many at once, which share a commit.
 	Batch(ctx context.Context, fn func(*sql.Tx) error) error
+	// Load is Write for very many rows, which fn adds with add.
+	Load(ctx context.Context, fn func(tx *sql.Tx, add sqldb.Loader) error) error
 	// View runs fn in a transaction that sees one state and changes nothing.
 	View(ctx context.Context, fn func(*sql.Tx) error) error
 	// Read gives the readers for single statements.

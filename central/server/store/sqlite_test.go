@@ -89,3 +89,24 @@ func TestAnotherProgramsDatabase(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestKilledBulkImportLeavesNoIndexOut opens a database whose bulk import never ended.
+func TestKilledBulkImportLeavesNoIndexOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "central.db")
+	s := initialised(t, path)
+	there := func() (n int) {
+		must(t, s.db.Read().QueryRow(`SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'tids' AND sql IS NOT NULL`).Scan(&n))
+		return n
+	}
+	before := there()
+	begin(t, s, 1, true)
+	if there() != before-3 {
+		t.Errorf("%d indices while rows are loaded, %d before", there(), before)
+	}
+	service, err := Open(t.Context(), path, true)
+	must(t, err)
+	defer service.Close()
+	if there() != before {
+		t.Errorf("%d indices for a service, want %d", there(), before)
+	}
+}

@@ -275,6 +275,28 @@ type Store interface {
 	// ErrNoHousehold.
 	LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
 
+	// BeginImport begins an import, or finds it as it was left. A new one is Bulk if
+	// no retailer has a card or household yet, and alone says that no server is at
+	// work: SQLite's indices are left out until its end.
+	BeginImport(ctx context.Context, by Act, job [16]byte, tenant int64, alone bool) (i Import, resumed bool, err error)
+	// ImportHouseholds stores households of a bulk import, in the order of their
+	// ids, together with its position. Those that are there already stay.
+	ImportHouseholds(ctx context.Context, i Import, ids []identity.HHID, p Position) error
+	// ImportCards stores cards of a bulk import whose households are there, in the
+	// order of their fingerprints, together with its position, and gives that with
+	// what became of them. Cards that are known already are stored as by ImportRows.
+	ImportCards(ctx context.Context, by Act, i Import, cards []ImportRow, p Position) (Position, error)
+	// ImportRows stores rows in their order, in one transaction, together with the
+	// position of the import. It gives that with what became of them, and for each
+	// row why it was refused, if it was: ErrNoHousehold, ErrNoTID, ErrForeignHousehold.
+	//
+	// A family's household is that of the card of its first row, if it was known
+	// before the import, else a new one. A card stays where its last row put it.
+	// Cards that were known and are moved are in the ledger, one entry a call.
+	ImportRows(ctx context.Context, by Act, i Import, rows []ImportRow, p Position) (after Position, refused []error, err error)
+	// EndImport ends an import, and forgets its position. What it stored stays.
+	EndImport(ctx context.Context, by Act, job [16]byte) error
+
 	// Entries gives up to limit entries whose change number is above after, in
 	// their order. A TID that changed twice is given once, as it is now.
 	Entries(ctx context.Context, after uint64, limit int) ([]Entry, error)

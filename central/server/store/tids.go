@@ -44,7 +44,7 @@ func (s *SQL) Link(ctx context.Context, by Act, t TID, to identity.HHID) (e Entr
 		case errors.Is(err, ErrNoTID) && to.IsZero():
 			e, err = s.addNew(tx, t)
 		case errors.Is(err, ErrNoTID):
-			e, err = insert(tx, t, to)
+			e, err = insert(tx, t, to, false)
 		case err == nil && !to.IsZero():
 			e, err = link(tx, by, e, to)
 		}
@@ -141,7 +141,7 @@ func (s *SQL) addNew(tx *sql.Tx, t TID) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return insert(tx, t, id)
+	return insert(tx, t, id, false)
 }
 
 // addHousehold makes a household without cards.
@@ -161,7 +161,7 @@ func (s *SQL) addHousehold(tx *sql.Tx, tenant int64, at time.Time) (identity.HHI
 	return identity.HHID{}, errors.New("make household: every random id is taken: the machine's random numbers are not random")
 }
 
-func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
+func insert(tx *sql.Tx, t TID, id identity.HHID, optedOut bool) (Entry, error) {
 	if err := checkKeys(tx, t.Tenant, t.FingerprintKey, t.DeIdentVersion); err != nil {
 		return Entry{}, err
 	}
@@ -170,9 +170,9 @@ func insert(tx *sql.Tx, t TID, id identity.HHID) (Entry, error) {
 		return Entry{}, err
 	}
 	_, err = tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change, fingerprint_key)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)`,
-		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, t.CreatedAt.UnixMilli(), int64(change), t.FingerprintKey)
-	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, FingerprintKey: t.FingerprintKey, DeIdentVersion: t.DeIdentVersion, HHID: id, Change: change}, err
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, bit(optedOut), t.CreatedAt.UnixMilli(), int64(change), t.FingerprintKey)
+	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, FingerprintKey: t.FingerprintKey, DeIdentVersion: t.DeIdentVersion, HHID: id, OptedOut: optedOut, Change: change}, err
 }
 
 // move gives a TID another household, and tells the POS main computers.
