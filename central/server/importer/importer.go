@@ -43,6 +43,8 @@ type Options struct {
 	Dir    string      // where rows are sorted that do not fit in memory
 	Memory int         // bytes for sorting; 0: 512 MiB
 
+	batch int // rows in a transaction of a bulk import; 0: bulkBatch
+
 	// Row makes of a TID what is stored; Sealed goes behind what is in sealed. It is
 	// called by many goroutines.
 	Row func(t tid.TID, sealed []byte) (store.TID, error)
@@ -54,7 +56,7 @@ type Options struct {
 
 const (
 	defaultMemory = 512 << 20
-	bulkBatch     = 8192 // rows in a transaction of a bulk import
+	bulkBatch     = 8192
 )
 
 // Event tells how an import goes. One of its fields is set.
@@ -116,6 +118,9 @@ type run struct {
 func Run(ctx context.Context, opt Options, in io.Reader, out func(Event) error) error {
 	if opt.Memory == 0 {
 		opt.Memory = defaultMemory
+	}
+	if opt.batch == 0 {
+		opt.batch = bulkBatch
 	}
 	r := &run{Options: opt, cut: newCutter(in), out: out, begun: time.Now()}
 	defer r.cut.wipe()

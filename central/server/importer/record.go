@@ -31,7 +31,11 @@ const (
 	recordSize    = sealedAt + sealedSize
 )
 
-const flagOptedOut = 1
+// The flags of a record.
+const (
+	flagOptedOut = 1 << iota
+	flagLater    // the row waits for its household: only its place is sorted in
+)
 
 func appendRecord(dst []byte, r *store.ImportRow, line uint64) []byte {
 	dst = append(dst, r.TID.Fingerprint[:]...)
@@ -39,7 +43,10 @@ func appendRecord(dst []byte, r *store.ImportRow, line uint64) []byte {
 	dst = append(append(dst, r.HHID[:]...), r.Family[:]...)
 	flags := byte(0)
 	if r.OptedOut {
-		flags = flagOptedOut
+		flags |= flagOptedOut
+	}
+	if !r.Create {
+		flags |= flagLater
 	}
 	kind, _ := tid.ParseKind(string(r.TID.Kind))
 	dst = append(append(dst, flags, byte(kind)), r.TID.DeIdent[:]...)

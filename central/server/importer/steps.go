@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -167,12 +166,17 @@ func (b *bulk) sort(ctx context.Context) error {
 // take sorts a row in. One whose household or card must be there already waits.
 func (b *bulk) take(bl *block, n int, record []byte) ([]byte, error) {
 	row := &bl.rows[n]
+	if row.DeIdent == "" {
+		record = appendRecord(record, row, bl.numbers[n])
+		if err := b.cards.add(record); err != nil {
+			return record, err
+		}
+	}
 	if row.DeIdent != "" || !row.Create {
 		return record, b.later.add(bl.numbers[n], bl.line(n))
 	}
-	record = appendRecord(record, row, bl.numbers[n])
 	b.added++
-	return record, errors.Join(b.cards.add(record), b.households.add(row.HHID[:]))
+	return record, b.households.add(row.HHID[:])
 }
 
 // storeHouseholds stores the households that the run before has not.
@@ -203,7 +207,7 @@ func (b *bulk) storeHouseholds(ctx context.Context) error {
 		if count++; count <= b.pos.Sorted {
 			continue
 		}
-		if batch = append(batch, id); len(batch) == bulkBatch {
+		if batch = append(batch, id); len(batch) == b.batch {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -216,14 +220,14 @@ func (b *bulk) storeHouseholds(ctx context.Context) error {
 	return nil
 }
 
-// storeCards stores the cards that the run before has not. A card that comes once more
-// waits.
+// storeCards stores the cards that the run before has not. A card that comes once more,
+// or behind a row that waits, waits too: it stays where its last row puts it.
 func (b *bulk) storeCards(ctx context.Context) error {
 	stored := b.pos.Phase == store.Linewise
 	var batch []store.ImportRow
 	var last [16]byte
 	var again []byte
-	count := uint64(0)
+	count, begun := uint64(0), false
 	flush := func() (err error) {
 		b.pos.Sorted = count
 		if b.pos, err = b.Store.ImportCards(ctx, b.Act("import", b.detail()), b.i, batch, b.pos); err != nil {
@@ -237,19 +241,26 @@ func (b *bulk) storeCards(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if count > 0 && bytes.Equal(record[:len(last)], last[:]) {
+		later := record[flagsAt]&flagLater != 0
+		if begun && bytes.Equal(record[:len(last)], last[:]) {
+			if later {
+				continue
+			}
 			again = append(append(again[:0], record[lineAt:lineAt+8]...), record...)
 			if err := b.again.add(again); err != nil {
 				return err
 			}
 			continue
 		}
-		copy(last[:], record)
+		begun = true
+		if copy(last[:], record); later {
+			continue
+		}
 		if count++; stored || count <= b.pos.Sorted {
 			continue
 		}
 		row, _ := fromRecord(record, b.Tenant, b.i.BegunAt)
-		if batch = append(batch, row); len(batch) == bulkBatch {
+		if batch = append(batch, row); len(batch) == b.batch {
 			if err := flush(); err != nil {
 				return err
 			}
