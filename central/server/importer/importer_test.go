@@ -36,7 +36,7 @@ func newWorld(t testing.TB) world {
 	t.Cleanup(func() { st.Close() })
 	must(t, st.Init(t.Context(), store.Act{}, store.Installation{CreatedAt: begun}, "acme", nil))
 	key := bytes.Repeat([]byte{7}, 32)
-	d, err := directory.New(st, []directory.Tenant{{ID: 1, Name: "acme", Fingerprint: key, SealTID: key, DeIdent: key, DeIdentVersion: 1}}, "", func() time.Time { return begun })
+	d, err := directory.New(st, []directory.Tenant{{ID: 1, Name: "acme", Fingerprint: key, FingerprintKey: 1, SealTID: key, DeIdent: key, DeIdentVersion: 1}}, "", func() time.Time { return begun })
 	must(t, err)
 	return world{st, d}
 }

@@ -138,7 +138,7 @@ func testImportBulk(t *testing.T, open func() Store) {
 	}
 	must(t, s.EndImport(t.Context(), act(start), [16]byte{1}))
 	entries, err := open().Entries(t.Context(), 0, 100)
-	if err != nil || len(entries) != 6 || entries[5].Fingerprint != sample(6).Fingerprint || entries[4].HHID == live.HHID {
+	if err != nil || len(entries) != 6 || entries[5].Fingerprint != sample(5).Fingerprint || entries[5].HHID == live.HHID {
 		t.Errorf("entries %+v, %v", entries, err)
 	}
 	h, err := s.Household(t.Context(), 1, identity.HHID{2})
