@@ -52,6 +52,7 @@ func (c *Central) operations() []operation {
 		does("households.show", c.household),
 		does("households.link", c.link),
 		streams("import", c.importRows),
+		pours("export", c.export),
 		does("keys.list", c.keys),
 		does("keys.rotate", c.rotate),
 		does("keys.retire", c.retire),

@@ -224,3 +224,23 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestPours(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	client := serveOperation(t, pours("pour", func(_ context.Context, fail string, out io.Writer) error {
+		if fail == "at once" {
+			return misuse("it says so")
+		}
+		if _, err := io.WriteString(out, long); err != nil || fail == "" {
+			return err
+		}
+		return errors.New("it says " + fail)
+	}))
+	for _, tc := range []struct{ fail, says, got string }{{"", "", long}, {"later", "it says later", long}, {"at once", "it says so", ""}} {
+		var got strings.Builder
+		err := client.Pour(t.Context(), "pour", tc.fail, &got)
+		if got.String() != tc.got || (err == nil) != (tc.says == "") || err != nil && err.Error() != tc.says {
+			t.Errorf("%q: %d bytes, %v", tc.fail, got.Len(), err)
+		}
+	}
+}

@@ -115,6 +115,35 @@ func (c *Client) Stream(ctx context.Context, operation string, request any, in i
 	return nil
 }
 
+// Pour calls an operation that writes bytes.
+func (c *Client) Pour(ctx context.Context, operation string, request any, out io.Writer) error {
+	argument, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	resp, err := c.post(ctx, operation, url.Values{"request": {string(argument)}}, http.NoBody)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	buf := make([]byte, 256<<10)
+	defer clear(buf)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{resp.Body}, buf); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%s: what centrald writes ends early: %w", operation, err)
+	}
+	if text := resp.Trailer.Get(problemTrailer); text != "" {
+		var p problem.Problem
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			return fmt.Errorf("%s: it failed half way", operation)
+		}
+		return fromProblem(&p)
+	}
+	return nil
+}
+
 func (c *Client) post(ctx context.Context, operation string, query url.Values, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://centrald/v1/"+operation+"?"+query.Encode(), body)
 	if err != nil {

@@ -82,6 +82,42 @@ func streams[Request any](name string, f func(ctx context.Context, request Reque
 	}}
 }
 
+// pours makes an operation of a function that writes bytes. Its request is the
+// parameter "request". An error after the first byte is told behind the last, in a
+// trailer.
+func pours[Request any](name string, f func(ctx context.Context, request Request, out io.Writer) error) operation {
+	return operation{name, func(w http.ResponseWriter, r *http.Request) error {
+		var request Request
+		if err := json.Unmarshal([]byte(r.URL.Query().Get("request")), &request); err != nil {
+			return misuse("the request is not what this centrald expects: are command and service of the same version?")
+		}
+		out := &noting{out: w}
+		err := f(r.Context(), request, out)
+		if err != nil && out.begun {
+			text, err := json.Marshal(toProblem(err))
+			w.Header().Set(http.TrailerPrefix+problemTrailer, string(text))
+			return err
+		}
+		return err
+	}}
+}
+
+const problemTrailer = "Problem"
+
+// noting notes whether anything was written.
+type noting struct {
+	out   http.ResponseWriter
+	begun bool
+}
+
+func (n *noting) Write(p []byte) (int, error) {
+	if !n.begun {
+		n.begun = true
+		n.out.Header().Set("Content-Type", "application/octet-stream")
+	}
+	return n.out.Write(p)
+}
+
 // lastLine ends a stream that failed.
 type lastLine struct {
 	Failed *problem.Problem `json:"failed,omitempty"`

@@ -47,6 +47,15 @@ func (d *Directory) rekey(t *tenant, from store.SealedTID) (store.TID, error) {
 
 var errNotOpened = errors.New("a stored TID does not open")
 
+// Unseal opens a stored TID of a retailer. The caller wipes it.
+func (d *Directory) Unseal(retailer string, s store.SealedTID) (tid.TID, error) {
+	tenant, ok := d.tenants.Load().byName[retailer]
+	if !ok {
+		return tid.TID{}, ErrNoTenant
+	}
+	return tenant.unseal(s)
+}
+
 // unseal is the inverse of seal. The caller wipes the TID.
 func (t *tenant) unseal(s store.SealedTID) (tid.TID, error) {
 	var room [enctid.PlaintextSize]byte

@@ -149,3 +149,35 @@ func testImportBulk(t *testing.T, open func() Store) {
 		t.Errorf("link: %+v, %v", e, err)
 	}
 }
+
+func testExport(t *testing.T, open func() Store) {
+	s := open()
+	for n := range uint32(5) {
+		add(t, s, 4-n)
+	}
+	out := to(2, 0, identity.HHID{7})
+	out.OptedOut = true
+	_, _, err := s.ImportRows(t.Context(), act(start), begin(t, s, 1, false), []ImportRow{out}, Position{Phase: Linewise})
+	must(t, err)
+	n := uint32(0)
+	must(t, s.Export(t.Context(), 1, func(e *ExportedTID) error {
+		if n == 1 { // what comes meanwhile is not of that moment
+			add(t, open(), 9)
+		}
+		want := sample(n)
+		if e.Fingerprint != want.Fingerprint || string(e.Sealed) != string(want.Sealed) || e.DeIdent != want.DeIdent || e.DeIdentVersion != 1 || e.Kind != want.Kind ||
+			e.OptedOut != (n == 2) || (e.HHID == identity.HHID{7}) != (n == 2) || e.HHID.IsZero() {
+			t.Errorf("TID %d: %+v", n, e)
+		}
+		n++
+		return nil
+	}))
+	if n != 5 {
+		t.Errorf("%d TIDs", n)
+	}
+	boom := errors.New("boom")
+	if err := s.Export(t.Context(), 1, func(*ExportedTID) error { return boom }); !errors.Is(err, boom) {
+		t.Errorf("got %v", err)
+	}
+	must(t, s.Export(t.Context(), 2, func(*ExportedTID) error { return boom }))
+}

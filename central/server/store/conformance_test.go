@@ -39,6 +39,7 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"import":          testImportRows,
 		"import ids":      testImportTakenID,
 		"bulk import":     testImportBulk,
+		"export":          testExport,
 		"entries":         testEntries,
 		"prefix":          testPrefix,
 		"tokens":          testTokens,

@@ -275,6 +275,10 @@ type Store interface {
 	// ErrNoHousehold.
 	LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
 
+	// Export gives all TIDs of a retailer to do, as they were at one moment, in the
+	// order of their fingerprints.
+	Export(ctx context.Context, tenant int64, do func(*ExportedTID) error) error
+
 	// BeginImport begins an import, or finds it as it was left. A new one is Bulk if
 	// no retailer has a card or household yet, and alone says that no server is at
 	// work: SQLite's indices are left out until its end.
