@@ -39,10 +39,10 @@ func BenchmarkNewHouseholds(b *testing.B) {
 	s.db = commits
 	var mu sync.Mutex
 	var times, floors []time.Duration
-	var took time.Duration
+	var took, cpu time.Duration
 	for b.Loop() {
 		floors = append(floors, bareCommits(b, 200)...)
-		begun := time.Now()
+		before, begun := usage(b), time.Now()
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() {
@@ -63,6 +63,7 @@ func BenchmarkNewHouseholds(b *testing.B) {
 		}
 		wg.Wait()
 		took += time.Since(begun)
+		cpu += usage(b) - before
 		floors = append(floors, bareCommits(b, 200)...)
 	}
 	slices.Sort(times)
@@ -70,6 +71,7 @@ func BenchmarkNewHouseholds(b *testing.B) {
 	bare := floors[len(floors)/2]
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(len(times))/took.Seconds(), "households/s")
+	b.ReportMetric(float64(cpu.Microseconds())/float64(len(times)), "cpu-µs/household")
 	b.ReportMetric(float64(len(times))/float64(commits.n.Load()), "rows/commit")
 	b.ReportMetric(float64(took.Microseconds())/float64(commits.n.Load()), "commit-µs")
 	b.ReportMetric(float64(bare.Microseconds()), "bare-commit-µs")
@@ -127,4 +129,13 @@ func bareCommits(b *testing.B, n int) (times []time.Duration) {
 		times = append(times, time.Since(begun))
 	}
 	return times
+}
+
+// usage is the processor time of this process so far.
+func usage(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
