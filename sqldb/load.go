@@ -7,8 +7,8 @@ import (
 )
 
 // Loader adds many rows to a table, within a transaction. The values of a row are
-// those of the columns, and the slice is used again for the next row. A row that is
-// there already is an error.
+// those of the columns: int64, string, []byte or nil; the slice is used again for the
+// next row. A row that is there already is an error.
 type Loader func(table string, columns []string, rows iter.Seq[[]any]) error
 
 // InsertRows is the statement that inserts n rows with as many parameters as they

@@ -23,10 +23,14 @@ type sorter struct {
 	key    int // of its first bytes, which it is sorted by: 8 at least
 	memory int // bytes
 
-	buf  []byte
-	file *os.File
-	runs []int64 // where each run ends
+	chunks [][]byte // of records that are in no run yet; they do not move as more come
+	count  int
+	file   *os.File
+	runs   []int64 // where each run ends
 }
+
+// chunkRecords is how many records a chunk holds.
+const chunkRecords = 1 << 14
 
 func newSorter(dir string, size, key, memory int) *sorter {
 	return &sorter{dir: dir, size: size, key: key, memory: max(memory, 2*size)}
@@ -34,13 +38,22 @@ func newSorter(dir string, size, key, memory int) *sorter {
 
 // add takes a copy of a record.
 func (s *sorter) add(record []byte) error {
-	if len(s.buf)+s.size > s.memory {
+	if (s.count+1)*s.size > s.memory {
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
-	s.buf = append(s.buf, record...)
+	if s.count/chunkRecords == len(s.chunks) {
+		s.chunks = append(s.chunks, make([]byte, chunkRecords*s.size))
+	}
+	copy(s.record(s.count), record)
+	s.count++
 	return nil
+}
+
+func (s *sorter) record(n int) []byte {
+	at := n % chunkRecords * s.size
+	return s.chunks[n/chunkRecords][at : at+s.size]
 }
 
 func (s *sorter) close() {
@@ -52,19 +65,19 @@ func (s *sorter) close() {
 // place is where a record is, with its first bytes: most are told apart by them.
 type place struct {
 	first uint64
-	at    int
+	n     int
 }
 
 func (s *sorter) places() []place {
-	all := make([]place, 0, len(s.buf)/s.size)
-	for at := 0; at < len(s.buf); at += s.size {
-		all = append(all, place{binary.BigEndian.Uint64(s.buf[at:]), at})
+	all := make([]place, s.count)
+	for n := range all {
+		all[n] = place{binary.BigEndian.Uint64(s.record(n)), n}
 	}
 	slices.SortFunc(all, func(a, b place) int {
 		if c := cmp.Compare(a.first, b.first); c != 0 {
 			return c
 		}
-		return bytes.Compare(s.buf[a.at:a.at+s.key], s.buf[b.at:b.at+s.key])
+		return bytes.Compare(s.record(a.n)[:s.key], s.record(b.n)[:s.key])
 	})
 	return all
 }
@@ -78,18 +91,18 @@ func (s *sorter) spill() (err error) {
 	}
 	out := bufio.NewWriterSize(s.file, 1<<20)
 	for _, p := range s.places() {
-		if _, err := out.Write(s.buf[p.at : p.at+s.size]); err != nil {
+		if _, err := out.Write(s.record(p.n)); err != nil {
 			return fmt.Errorf("sort rows: %w", err)
 		}
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("sort rows: %w", err)
 	}
-	end := int64(len(s.buf))
+	end := int64(s.count * s.size)
 	if len(s.runs) > 0 {
 		end += s.runs[len(s.runs)-1]
 	}
-	s.runs, s.buf = append(s.runs, end), s.buf[:0]
+	s.runs, s.count = append(s.runs, end), 0
 	return nil
 }
 
@@ -112,20 +125,20 @@ func (s *sorter) sorted() iter.Seq2[[]byte, error] {
 
 func (s *sorter) inMemory(yield func([]byte, error) bool) {
 	for _, p := range s.places() {
-		if !yield(s.buf[p.at:p.at+s.size], nil) {
+		if !yield(s.record(p.n), nil) {
 			return
 		}
 	}
 }
 
 func (s *sorter) merged(yield func([]byte, error) bool) {
-	if len(s.buf) > 0 {
+	if s.count > 0 {
 		if err := s.spill(); err != nil {
 			yield(nil, err)
 			return
 		}
 	}
-	s.buf = nil
+	s.chunks = nil
 	h := &runs{key: s.key}
 	from := int64(0)
 	for _, end := range s.runs {

@@ -284,8 +284,8 @@ func tidValues(batch []ImportRow, change uint64) iter.Seq[[]any] {
 		row := make([]any, len(tidColumns))
 		for n := range batch {
 			t := &batch[n].TID
-			row[0], row[1], row[2], row[3], row[4], row[5] = t.Tenant, t.Fingerprint[:], t.Sealed, batch[n].HHID[:], t.DeIdent[:], t.DeIdentVersion
-			row[6], row[7], row[8], row[9], row[10] = string(t.Kind), bit(batch[n].OptedOut), t.CreatedAt.UnixMilli(), int64(change)+int64(n), int64(t.FingerprintKey)
+			row[0], row[1], row[2], row[3], row[4], row[5] = t.Tenant, t.Fingerprint[:], t.Sealed, batch[n].HHID[:], t.DeIdent[:], int64(t.DeIdentVersion)
+			row[6], row[7], row[8], row[9], row[10] = string(t.Kind), int64(bit(batch[n].OptedOut)), t.CreatedAt.UnixMilli(), int64(change)+int64(n), int64(t.FingerprintKey)
 			if !yield(row) {
 				return
 			}
@@ -305,8 +305,12 @@ func (s *SQL) ImportRows(ctx context.Context, by Act, i Import, batch []ImportRo
 	var refused []error
 	var after Position
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		var err error
 		refused, after = make([]error, len(batch)), p
 		w := importer{s: s, tx: tx, by: by, i: i, p: &after, families: map[[16]byte]identity.HHID{}, moving: map[[16]byte]bool{}}
+		if w.change, err = nextMany(tx, "change", len(batch)); err != nil {
+			return err
+		}
 		for n := range batch {
 			if err := w.row(&batch[n]); refusal(err) {
 				refused[n] = err
@@ -334,6 +338,8 @@ type importer struct {
 	by       Act
 	i        Import
 	p        *Position
+	change   uint64 // the next of those that were taken for new cards
+	checked  [2]int // keys that were found to be the newest
 	families map[[16]byte]identity.HHID
 	moves    []CardMove // known cards that go elsewhere: one entry of the ledger
 	moving   map[[16]byte]bool
@@ -357,8 +363,7 @@ func (w *importer) row(r *ImportRow) error {
 	switch {
 	case !known:
 		w.p.Added++
-		_, err = insert(w.tx, r.TID, to, r.OptedOut)
-		return err
+		return w.insert(r, to)
 	case e.HHID == to:
 		w.p.Kept++
 	default:
@@ -370,6 +375,18 @@ func (w *importer) row(r *ImportRow) error {
 		return optOut(w.tx, e)
 	}
 	return nil
+}
+
+func (w *importer) insert(r *ImportRow, to identity.HHID) error {
+	if keys := [2]int{int(r.TID.FingerprintKey), r.TID.DeIdentVersion}; keys != w.checked {
+		if err := checkKeys(w.tx, w.i.Tenant, r.TID.FingerprintKey, r.TID.DeIdentVersion); err != nil {
+			return err
+		}
+		w.checked = keys
+	}
+	_, err := insertAt(w.tx, r.TID, to, r.OptedOut, w.change)
+	w.change++
+	return err
 }
 
 // move moves the cards that go elsewhere, and keeps that in the ledger.
@@ -411,8 +428,8 @@ func (w *importer) family(r *ImportRow, e Entry, known bool) (identity.HHID, err
 	if id, ok := w.families[r.Family]; ok {
 		return id, nil
 	}
-	id, err := w.familyOf(r, e, known)
-	if err == nil {
+	id, made, err := w.familyOf(r, e, known)
+	if err == nil && !made {
 		id, err = resolve(w.tx, w.i.Tenant, id)
 	}
 	if err == nil {
@@ -421,36 +438,37 @@ func (w *importer) family(r *ImportRow, e Entry, known bool) (identity.HHID, err
 	return id, err
 }
 
-func (w *importer) familyOf(r *ImportRow, e Entry, known bool) (id identity.HHID, err error) {
+// familyOf gives the household of a family; made says that it was made just now.
+func (w *importer) familyOf(r *ImportRow, e Entry, known bool) (id identity.HHID, made bool, err error) {
 	var b []byte
 	err = w.tx.QueryRow(`SELECT hhid FROM import_families WHERE job = $1 AND family = $2`, w.i.Job[:], r.Family[:]).Scan(&b)
 	if copy(id[:], b); !errors.Is(err, sql.ErrNoRows) {
-		return id, err
+		return id, false, err
 	}
-	_, made, err := owner(w.tx, r.HHID)
-	if err == nil && made.Equal(w.i.BegunAt) {
-		return r.HHID, nil
+	_, at, err := owner(w.tx, r.HHID)
+	if err == nil && at.Equal(w.i.BegunAt) {
+		return r.HHID, false, nil
 	}
 	taken := err == nil
 	if err != nil && !errors.Is(err, ErrNoHousehold) {
-		return id, err
+		return id, false, err
 	}
 	if known {
-		_, made, err := owner(w.tx, e.HHID)
+		_, at, err := owner(w.tx, e.HHID)
 		if err != nil {
-			return id, err
+			return id, false, err
 		}
-		if !made.Equal(w.i.BegunAt) {
-			return e.HHID, w.note(r.Family, e.HHID)
+		if !at.Equal(w.i.BegunAt) {
+			return e.HHID, false, w.note(r.Family, e.HHID)
 		}
 	}
 	if !taken {
-		return r.HHID, w.create(r.HHID)
+		return r.HHID, true, w.create(r.HHID)
 	}
 	if id, err = w.s.addHousehold(w.tx, w.i.Tenant, w.i.BegunAt); err != nil {
-		return id, err
+		return id, false, err
 	}
-	return id, w.note(r.Family, id)
+	return id, true, w.note(r.Family, id)
 }
 
 // note keeps the household of a family that has not the id that its key makes.

@@ -169,7 +169,11 @@ func insert(tx *sql.Tx, t TID, id identity.HHID, optedOut bool) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	_, err = tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change, fingerprint_key)
+	return insertAt(tx, t, id, optedOut, change)
+}
+
+func insertAt(tx *sql.Tx, t TID, id identity.HHID, optedOut bool, change uint64) (Entry, error) {
+	_, err := tx.Exec(`INSERT INTO tids (tenant, fingerprint, sealed, hhid, deident, deident_version, kind, opted_out, created_at, change, fingerprint_key)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		t.Tenant, t.Fingerprint[:], t.Sealed, id[:], t.DeIdent[:], t.DeIdentVersion, t.Kind, bit(optedOut), t.CreatedAt.UnixMilli(), int64(change), t.FingerprintKey)
 	return Entry{Tenant: t.Tenant, Fingerprint: t.Fingerprint, FingerprintKey: t.FingerprintKey, DeIdentVersion: t.DeIdentVersion, HHID: id, OptedOut: optedOut, Change: change}, err
