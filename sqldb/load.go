@@ -7,7 +7,7 @@ import (
 )
 
 // Loader adds many rows to a table, within a transaction. The values of a row are
-// those of the columns: int64, string, []byte or nil; the slice is used again for the
+// those of the columns: int64, float64, string, []byte or nil; the slice is used again for the
 // next row. A row that is there already is an error.
 type Loader func(table string, columns []string, rows iter.Seq[[]any]) error
 

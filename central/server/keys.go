@@ -189,12 +189,37 @@ func OpenKeys(ctx context.Context, st store.Store, kek vault.KEK) (*Keys, error)
 	return k, nil
 }
 
+// ErrRestored says that a database was restored from a backup under a running server.
+var ErrRestored = errors.New("the database was restored from a backup since this centrald started: what it has in memory is of the one before: restart it")
+
+// Opens says what is wrong with a key-encryption key, if it does not open keys of an
+// installation.
+func Opens(kek vault.KEK, i store.Installation, keys []store.Key) error {
+	if err := fits(kek, i); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if k.Wrapped == nil {
+			continue
+		}
+		secret, err := kek.Unwrap(k.Wrapped, wrapContext(i, k))
+		clear(secret)
+		if err != nil {
+			return named(k, err)
+		}
+	}
+	return nil
+}
+
 // again opens the keys as they are now. Those that it has need not be unwrapped:
 // only what is new needs the key-encryption key.
 func (k *Keys) again(ctx context.Context, st store.Store) (*Keys, error) {
 	fresh, err := openKeys(ctx, st, k.kek, k.secrets)
 	if err != nil {
 		return nil, fmt.Errorf("follow keys: %w", err)
+	}
+	if fresh.installation.Incarnation != k.installation.Incarnation {
+		return nil, ErrRestored
 	}
 	for id, secret := range k.secrets {
 		if _, kept := fresh.secrets[id]; !kept && id.purpose == store.HPKE {
@@ -228,7 +253,7 @@ func openKeys(ctx context.Context, st store.Store, kek *held, known map[keyID][]
 	}
 	byID := map[int64]*directory.Tenant{}
 	for _, t := range tenants {
-		byID[t.ID] = &directory.Tenant{ID: t.ID, Name: t.Name}
+		byID[t.ID] = &directory.Tenant{ID: t.ID, Name: t.Name, Incarnation: k.installation.Incarnation}
 	}
 	for i := range k.rows {
 		if err := k.take(&k.rows[i], byID); err != nil {

@@ -64,7 +64,7 @@ func check(root func(cli.Env) *cobra.Command, c *cobra.Command) error {
 		must(f.Usage != "", "flag --"+f.Name+" does not say what it is for")
 		must(f.Name != "json" || f.Value.Type() == "bool", "--json is not a bool flag")
 	})
-	if !c.HasSubCommands() {
+	if c.Runnable() {
 		errs = append(errs, checkExamples(root, c))
 	}
 	return errors.Join(errs...)
@@ -121,7 +121,7 @@ func Resolve(root func(cli.Env) *cobra.Command, args []string) (path string, err
 	if err := c.ValidateFlagGroups(); err != nil {
 		return "", err
 	}
-	if c.HasSubCommands() {
+	if !c.Runnable() {
 		return "", fmt.Errorf("%s does nothing by itself", c.CommandPath())
 	}
 	return c.CommandPath(), c.ValidateArgs(c.Flags().Args())

@@ -188,5 +188,28 @@ earlier revisions.`,
 		})
 		return errors.Join(err, out.Flush())
 	}
+	cmd.AddCommand(exportIdentitiesCommand())
+	return cmd
+}
+
+func exportIdentitiesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "identities",
+		Short: "Write which household each card had of late, as NDJSON",
+		Long: `Write each card or number that was shown, by its pseudonym, with the household that
+it had when it was shown last: objects with deident_tid, hhid and at. A central that
+had to be restored from a backup takes them with "centrald restore --pairs", so
+that cards which came after the backup get the same households again.`,
+		Example: "  posmaind export identities > shop12.ndjson",
+		Args:    cobra.NoArgs,
+	}
+	database := databaseFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		out := bufio.NewWriter(cmd.OutOrStdout())
+		err := reading(cmd.Context(), *database, func(s server.Store) error {
+			return s.Identities(cmd.Context(), func(i server.Identity) error { return cli.PrintJSONLine(out, i) })
+		})
+		return errors.Join(err, out.Flush())
+	}
 	return cmd
 }

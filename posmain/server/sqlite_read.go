@@ -63,6 +63,39 @@ func (s *SQLite) Export(ctx context.Context, since, until time.Time, yield func(
 	return s.each(ctx, yield, selectLogged+"WHERE b.logged_at >= ? AND b.logged_at < ? ORDER BY b.logged_at, b.n", from, to)
 }
 
+// Identities gives each card's household of late.
+func (s *SQLite) Identities(ctx context.Context, yield func(Identity) error) error {
+	return s.db.View(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT i.deident_tid, i.hhid, i.at FROM identities i
+			WHERE i.deident_tid <> '' AND i.hhid <> '' AND NOT EXISTS (SELECT 1 FROM erased e WHERE e.id IN (i.deident_tid, i.hhid))
+			ORDER BY i.deident_tid, i.at DESC`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		var last identity.DeIdentTID
+		for rows.Next() {
+			var deident, household string
+			var at int64
+			if err := rows.Scan(&deident, &household, &at); err != nil {
+				return err
+			}
+			one := Identity{DeIdentTID: identity.DeIdentTID(deident), At: instant(at)}
+			if err := one.HHID.UnmarshalText([]byte(household)); err != nil {
+				return err
+			}
+			if one.DeIdentTID == last {
+				continue
+			}
+			last = one.DeIdentTID
+			if err := yield(one); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
 func (s *SQLite) each(ctx context.Context, yield func(Logged) error, query string, args ...any) error {
 	return s.db.View(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, query, args...)

@@ -38,6 +38,9 @@ type Store interface {
 	// Export gives the baskets whose highest revision was logged at or after
 	// since and before until, in the order of that time. A zero time is no limit.
 	Export(ctx context.Context, since, until time.Time, yield func(Logged) error) error
+	// Identities gives each card or number that was shown with the household that it
+	// had when it was shown last, by its pseudonym; none that was erased.
+	Identities(ctx context.Context, yield func(Identity) error) error
 	// Trace gives all that came of one basket, ErrUnknown if nothing did.
 	Trace(ctx context.Context, id basket.ID) (Trace, error)
 	// Lanes gives every lane that ever sent a basket, by name.
@@ -133,6 +136,14 @@ type Query struct {
 	HHID       identity.HHID
 	DeIdentTID identity.DeIdentTID
 	AsRecorded bool
+}
+
+// Identity is a card or number, with the household that it had when it was shown last:
+// what a central that was restored from a backup has to know again.
+type Identity struct {
+	DeIdentTID identity.DeIdentTID `json:"deident_tid"`
+	HHID       identity.HHID       `json:"hhid"`
+	At         time.Time           `json:"at"`
 }
 
 // Trace is everything that came of one basket.

@@ -53,6 +53,8 @@ func (c *Central) operations() []operation {
 		does("households.link", c.link),
 		streams("import", c.importRows),
 		pours("export", c.export),
+		pours("backup", c.backup),
+		does("restore.pairs", c.takePairs),
 		does("keys.list", c.keys),
 		does("keys.rotate", c.rotate),
 		does("keys.retire", c.retire),

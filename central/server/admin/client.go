@@ -40,7 +40,7 @@ func Local(c *Central, closed func()) *Client {
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := c.Server()
 	server.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-		return context.WithValue(ctx, actorKey{}, userName(os.Getuid())+", no server running")
+		return context.WithValue(ctx, actorKey{}, LocalActor())
 	}
 	go server.Serve(l)
 	client := newClient(l.dial)
@@ -50,6 +50,10 @@ func Local(c *Central, closed func()) *Client {
 	}
 	return client
 }
+
+// LocalActor is the user of this process, as the audit log has whoever works without a
+// server.
+func LocalActor() string { return userName(os.Getuid()) + ", no server running" }
 
 func newClient(dial func(context.Context) (net.Conn, error)) *Client {
 	return &Client{

@@ -44,6 +44,8 @@ type Tenant struct {
 	SealTID        []byte // AES-256-GCM: seals TIDs at rest
 	DeIdent        []byte // HMAC: makes DeIdentTIDs
 	DeIdentVersion int
+
+	Incarnation [16]byte // of the store: snapshots of another one are not used
 }
 
 // OlderKey is a fingerprint key that has been superseded.

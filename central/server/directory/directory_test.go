@@ -281,7 +281,7 @@ func TestTIDsWithOneKeyAreKeptApart(t *testing.T) {
 }
 
 func TestOptedOutAndReservedIDs(t *testing.T) {
-	one := newMemory(1, OlderKey{FingerprintKey: 1}, "")
+	one := newMemory(Tenant{ID: 1}, OlderKey{FingerprintKey: 1}, "")
 	lonely := func(e store.Entry) Store { return prefixes{all: []store.Entry{e}} }
 	for i, tc := range []struct {
 		id  uint64

@@ -26,6 +26,9 @@ const (
 func (m *memory) begin() {
 	h := hmac.New(sha256.New, m.key)
 	h.Write([]byte("hhid/index/v1"))
+	if m.incarnation != [16]byte{} {
+		h.Write(m.incarnation[:])
+	}
 	m.table.Store(index.New(m.path, [sha256.Size]byte(h.Sum(nil))))
 }
 

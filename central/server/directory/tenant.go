@@ -81,7 +81,7 @@ func (d *Directory) newTenant(t Tenant, old *tenant) (*tenant, error) {
 	for _, k := range append([]OlderKey{{Fingerprint: t.Fingerprint, FingerprintKey: t.FingerprintKey}}, t.Older...) {
 		m := old.memory(k.FingerprintKey)
 		if m == nil || m.left != k.Left {
-			m = newMemory(t.ID, k, d.dir)
+			m = newMemory(t, k, d.dir)
 		}
 		one.memories = append(one.memories, m)
 	}
@@ -132,10 +132,11 @@ func (t *tenant) newer(e store.Entry) bool {
 
 // memory holds the TIDs of a retailer that are stored under one fingerprint key.
 type memory struct {
-	tenant int64
-	number uint32
-	left   bool // see OlderKey
-	key    []byte
+	incarnation [16]byte // of the store
+	tenant      int64
+	number      uint32
+	left        bool // see OlderKey
+	key         []byte
 	*macs
 
 	table atomic.Pointer[index.Table]
@@ -149,13 +150,13 @@ type memory struct {
 	exact map[[16]byte]household // TIDs whose key in the table is another's, too
 }
 
-func newMemory(tenant int64, k OlderKey, dir string) *memory {
-	m := &memory{tenant: tenant, number: k.FingerprintKey, left: k.Left, key: k.Fingerprint, macs: newMACs(k.Fingerprint)}
+func newMemory(t Tenant, k OlderKey, dir string) *memory {
+	m := &memory{tenant: t.ID, incarnation: t.Incarnation, number: k.FingerprintKey, left: k.Left, key: k.Fingerprint, macs: newMACs(k.Fingerprint)}
 	m.fresh.Store(true)
 	if dir != "" {
-		name := fmt.Sprintf("index-%d.snapshot", tenant)
+		name := fmt.Sprintf("index-%d.snapshot", t.ID)
 		if k.FingerprintKey > 1 {
-			name = fmt.Sprintf("index-%d-%d.snapshot", tenant, k.FingerprintKey)
+			name = fmt.Sprintf("index-%d-%d.snapshot", t.ID, k.FingerprintKey)
 		}
 		m.path = filepath.Join(dir, name)
 	}

@@ -23,8 +23,8 @@ var (
 )
 
 // conform holds an implementation against what Store says. open gives a Store
-// on the same, at first empty, database at every call.
-func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
+// on the same, at first empty, database at every call; empty gives one on another.
+func conform(t *testing.T, database func(t *testing.T) (open func() Store), empty func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, func() Store){
 		"empty":           testEmpty,
 		"installation":    testInstallation,
@@ -40,6 +40,8 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store)) {
 		"import ids":      testImportTakenID,
 		"bulk import":     testImportBulk,
 		"export":          testExport,
+		"restore":         func(t *testing.T, open func() Store) { testRestore(t, open, empty(t)) },
+		"pairs":           func(t *testing.T, open func() Store) { testPairs(t, open, empty(t)) },
 		"entries":         testEntries,
 		"prefix":          testPrefix,
 		"tokens":          testTokens,

@@ -462,6 +462,11 @@ func (w *importer) familyOf(r *ImportRow, e Entry, known bool) (id identity.HHID
 			return e.HHID, false, w.note(r.Family, e.HHID)
 		}
 	}
+	if !known { // it may have been known before a restore from a backup
+		if id, had, err := expected(w.tx, r.TID); err != nil || had {
+			return id, false, errors.Join(err, w.note(r.Family, id))
+		}
+	}
 	if !taken {
 		return r.HHID, true, w.create(r.HHID)
 	}
@@ -478,8 +483,7 @@ func (w *importer) note(family [16]byte, id identity.HHID) error {
 }
 
 func (w *importer) create(id identity.HHID) error {
-	_, err := w.tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3)`, id[:], w.i.Tenant, w.i.BegunAt.UnixMilli())
-	return err
+	return makeHousehold(w.tx, w.i.Tenant, id, w.i.BegunAt)
 }
 
 // owner says whose a household is, and when it was made.

@@ -63,6 +63,46 @@ func OpenReadOnly(ctx context.Context, name string) (*SQL, error) {
 	return &SQL{db, identity.NewHHID}, nil
 }
 
+// OpenAt is Open with the first migrations only, as a program that knew no others would
+// have made the database: a backup is restored into the schema that it was made of, and
+// then brought up to the newest.
+func OpenAt(ctx context.Context, name string, version int) (*SQL, error) {
+	if postgresdb.IsURL(name) {
+		db, err := postgresdb.Open(ctx, name, firstOf(schema("postgres"), version), postgresdb.Options{Program: program})
+		if err != nil {
+			return nil, err
+		}
+		return &SQL{db, identity.NewHHID}, nil
+	}
+	db, err := sqlitedb.Open(ctx, name, firstOf(schema("sqlite"), version), sqlitedb.Options{ApplicationID: applicationID, Sole: true})
+	if err != nil {
+		return nil, err
+	}
+	return &SQL{db, identity.NewHHID}, nil
+}
+
+// Newest is the number of the newest migration.
+func Newest() int {
+	all, err := fs.ReadDir(schema("sqlite"), ".")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return len(all)
+}
+
+// first is a folder's first files.
+type first struct {
+	fs.FS
+	n int
+}
+
+func firstOf(folder fs.FS, n int) fs.FS { return first{folder, n} }
+
+func (f first) ReadDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(f.FS, name)
+	return all[:min(f.n, len(all))], err
+}
+
 func schema(dialect string) fs.FS {
 	sub, err := fs.Sub(schemas, dialect)
 	if err != nil {

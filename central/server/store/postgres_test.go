@@ -23,7 +23,7 @@ func TestPostgreSQL(t *testing.T) {
 		t.Parallel()
 		url := postgres.Database(t)
 		return func() Store { return opened(t, url) }
-	})
+	}, func(t *testing.T) Store { return opened(t, postgres.Database(t)) })
 }
 
 func TestBothDialectsHaveTheSameMigrations(t *testing.T) {

@@ -111,12 +111,17 @@ func (s *SQL) Init(ctx context.Context, by Act, i Installation, tenant string, k
 }
 
 // Installation gives what there is once.
-func (s *SQL) Installation(ctx context.Context) (Installation, error) {
-	var i Installation
-	var id []byte
+func (s *SQL) Installation(ctx context.Context) (i Installation, err error) {
+	err = s.db.View(ctx, func(tx *sql.Tx) error { i, err = readInstallation(tx); return err })
+	return i, err
+}
+
+func readInstallation(tx *sql.Tx) (i Installation, err error) {
+	var id, restored []byte
 	var hosts string
 	var at int64
-	err := s.db.Read().QueryRowContext(ctx, `SELECT id, kek, salt, hosts, created_at FROM installation`).Scan(&id, &i.KEK, &i.Salt, &hosts, &at)
+	err = tx.QueryRow(`SELECT id, kek, salt, hosts, created_at, (SELECT r.id FROM restores r ORDER BY r.number DESC LIMIT 1) FROM installation`).
+		Scan(&id, &i.KEK, &i.Salt, &hosts, &at, &restored)
 	if errors.Is(err, sql.ErrNoRows) {
 		return i, ErrNotInitialised
 	}
@@ -124,6 +129,7 @@ func (s *SQL) Installation(ctx context.Context) (Installation, error) {
 		return i, fmt.Errorf("read installation: %w", err)
 	}
 	i.ID, i.Hosts, i.CreatedAt = [16]byte(id), strings.Split(hosts, ","), instant(at)
+	copy(i.Incarnation[:], restored)
 	return i, nil
 }
 

@@ -17,7 +17,7 @@ func TestSQLite(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "central.db")
 		return func() Store { return opened(t, path) }
-	})
+	}, func(t *testing.T) Store { return opened(t, filepath.Join(t.TempDir(), "other.db")) })
 }
 
 func opened(t *testing.T, path string) *SQL {

@@ -15,6 +15,7 @@ import (
 	"posd/central"
 	"posd/enroll"
 	"posd/identity"
+	"posd/sqldb"
 )
 
 // Errors that a caller tells apart. Those of a full disk, a read-only database
@@ -47,11 +48,13 @@ var (
 
 // Installation is what there is once in a database.
 type Installation struct {
-	ID        [16]byte // random
-	KEK       string   // id of the key-encryption key
-	Salt      []byte   // of its passphrase; nil if it comes from a file
-	Hosts     []string // names and addresses of central, the first of which goes into URLs
-	CreatedAt time.Time
+	ID   [16]byte // random
+	KEK  string   // id of the key-encryption key
+	Salt []byte   // of its passphrase; nil if it comes from a file
+	// Incarnation is zero, or names the restore from a backup that the database is of.
+	Incarnation [16]byte
+	Hosts       []string // names and addresses of central, the first of which goes into URLs
+	CreatedAt   time.Time
 }
 
 // Tenant is a retailer.
@@ -274,6 +277,18 @@ type Store interface {
 	// household. ErrNoTID,
 	// ErrNoHousehold.
 	LinkDeIdent(ctx context.Context, by Act, tenant int64, d identity.DeIdentTID, to identity.HHID) (Entry, error)
+
+	// Dump gives the state at one moment: first what it is of, then every row of every
+	// table that is no key to row, whose values are good until the next.
+	Dump(ctx context.Context, begin func(Snapshot) error, row func(table string, columns []string, values []any) error) error
+	// Restore fills an empty database with the rows that fill adds, each table whole
+	// and in Dump's order: all of it, or nothing. It is not mistaken for the database
+	// that the backup is of: its change number is far ahead, and it has another
+	// incarnation. ErrNotEmpty.
+	Restore(ctx context.Context, by Act, r Restored, fill func(add sqldb.Loader) error) error
+	// TakePairs has cards which came, or moved, after the backup that a database was
+	// made of get the households that they had.
+	TakePairs(ctx context.Context, by Act, tenant int64, pairs []Pair) (Paired, error)
 
 	// Export gives all TIDs of a retailer to do, as they were at one moment, in the
 	// order of their fingerprints.

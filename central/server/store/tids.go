@@ -137,7 +137,10 @@ func (s *SQL) Households(ctx context.Context, tenant int64, after identity.HHID,
 
 // addNew stores a TID that is not known with a household of its own.
 func (s *SQL) addNew(tx *sql.Tx, t TID) (Entry, error) {
-	id, err := s.addHousehold(tx, t.Tenant, t.CreatedAt)
+	id, had, err := expected(tx, t)
+	if err == nil && !had {
+		id, err = s.addHousehold(tx, t.Tenant, t.CreatedAt)
+	}
 	if err != nil {
 		return Entry{}, err
 	}

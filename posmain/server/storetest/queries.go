@@ -148,3 +148,26 @@ func alarms(t *testing.T, open Opener) {
 		t.Errorf("trace of an unknown basket: %v", err)
 	}
 }
+
+func identities(t *testing.T, open Opener) {
+	s := mustOpen(t, open)
+	family, other := identity.NewHHID(), identity.NewHHID()
+	ann, bob := identity.MakeDeIdentTID(1, [16]byte{1}), identity.MakeDeIdentTID(1, [16]byte{2})
+	first, second, third := Resolved(Basket(1), family, ann), Resolved(Basket(2), other, bob), Resolved(Basket(3), other, ann)
+	third.Identities[0].At = first.Identities[0].At.Add(time.Hour)
+	for _, b := range []basket.Basket{third, first, second, Basket(4)} {
+		mustLog(t, s, Deliver(t, b))
+	}
+	var got []server.Identity
+	err := s.Identities(t.Context(), func(i server.Identity) error { got = append(got, i); return nil })
+	want := []server.Identity{{DeIdentTID: ann, HHID: other, At: third.Identities[0].At}, {DeIdentTID: bob, HHID: other, At: second.Identities[0].At}}
+	if err != nil || !slices.EqualFunc(got, want, func(a, b server.Identity) bool {
+		return a.DeIdentTID == b.DeIdentTID && a.HHID == b.HHID && a.At.Equal(b.At)
+	}) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	boom := errors.New("boom")
+	if err := s.Identities(t.Context(), func(server.Identity) error { return boom }); !errors.Is(err, boom) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -75,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 		{"log id", logID},
 		{"history", history},
 		{"export", export},
+		{"identities", identities},
 		{"history follows central", follows},
 		{"pages of the feed", pages},
 		{"erased ids", erased},
