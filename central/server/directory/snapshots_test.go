@@ -136,3 +136,27 @@ func flip(t *testing.T, path string, at int) {
 		t.Fatal(err)
 	}
 }
+
+// A snapshot of the database that a backup is of is not that of the restored one.
+func TestSnapshotOfAnotherIncarnation(t *testing.T) {
+	s, _ := database(t)
+	dir := t.TempDir()
+	d := kept(t, s, dir)
+	resolve(t, d, numbers[0])
+	follow(t, d)
+	if err := d.Keep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restored := keys(1, "acme", 7)
+	restored.Incarnation = [16]byte{1}
+	d, err := New(s, []Tenant{restored}, dir, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Open(t.Context()); !errors.Is(err, index.ErrSnapshot) {
+		t.Errorf("it was opened: %v", err)
+	}
+	if d.Change() != 0 {
+		t.Errorf("the store is followed from change %d", d.Change())
+	}
+}
