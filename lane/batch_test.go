@@ -1,14 +1,12 @@
 package lane
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"posd/basket"
-	"posd/central"
 	"posd/enctid"
 	"posd/identity"
 	"posd/tid"
@@ -91,7 +89,7 @@ func TestOldCentralIsAskedOneByOne(t *testing.T) {
 func TestRefusalsWithinABatch(t *testing.T) {
 	atLane(t, Config{}, func(t *testing.T, w *world) {
 		all := missed(t, w, 4)
-		w.lane.deps.Central = &refusing{w.central, all[1]}
+		w.central.set(func() { w.central.never = all[1] })
 		time.Sleep(2 * time.Minute)
 		for i, id := range all {
 			trace, err := w.lane.Trace(t.Context(), id)
@@ -104,22 +102,6 @@ func TestRefusalsWithinABatch(t *testing.T) {
 			}
 		}
 	})
-}
-
-type refusing struct {
-	*testCentral
-	basket basket.ID
-}
-
-func (c *refusing) Resolve(ctx context.Context, r central.Request) (central.Answer, error) {
-	if r.Basket == uuid.UUID(c.basket) {
-		return central.Answer{}, &central.Problem{Type: central.ProblemEncTIDRejected, Status: 422, Title: "refused"}
-	}
-	return c.testCentral.Resolve(ctx, r)
-}
-
-func (c *refusing) ResolveBatch(ctx context.Context, all []central.Request) ([]central.Result, error) {
-	return batchOf(ctx, c, all, false)
 }
 
 // Each epoch that central does not know is taught to it once.

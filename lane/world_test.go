@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"posd/basket"
 	"posd/central"
 	"posd/enctid"
@@ -158,7 +160,8 @@ type testCentral struct {
 	mu     sync.Mutex
 	away   bool
 	slow   time.Duration
-	refuse string // a problem's type
+	refuse string    // a problem's type
+	never  basket.ID // it refuses this basket's
 	optOut bool
 	old    bool // it knows no batches
 	asked  atomic.Int64
@@ -169,6 +172,9 @@ func (c *testCentral) Resolve(ctx context.Context, r central.Request) (central.A
 	c.mu.Lock()
 	c.asked.Add(1)
 	away, slow, refuse, optOut := c.away, c.slow, c.refuse, c.optOut
+	if r.Basket == uuid.UUID(c.never) && r.Basket != uuid.Nil {
+		refuse = central.ProblemEncTIDRejected
+	}
 	c.mu.Unlock()
 	if away {
 		return central.Answer{}, errAway
