@@ -28,11 +28,9 @@ func (s *Server) resolveBatch(v *visitor, in body, w *work) ([]byte, *central.Pr
 		w.req = central.Request{} // the one before is another basket's
 		var found directory.Answer
 		p, outcome := full, outcomeBusy
-		w.req = central.Request{}
 		if p == nil {
 			found, outcome, p = s.findItem(v, item, w)
 		}
-		s.keepLookup(v, &w.req, begun, outcome)
 		if outcome == outcomeBusy || time.Since(begun) > batchTime {
 			full = busy("this batch was too much at once")
 		}
