@@ -189,19 +189,24 @@ func cpuTime(tb testing.TB) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// stops gives how long the garbage collector has stopped all: half of the times, and
-// at the most.
-func stops() (half, most time.Duration) {
+// stops gives how often the garbage collector has stopped all, by how long.
+func stops() *metrics.Float64Histogram {
 	sample := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
 	metrics.Read(sample)
-	h, all, n := sample[0].Value.Float64Histogram(), uint64(0), uint64(0)
-	for _, count := range h.Counts {
-		all += count
+	return sample[0].Value.Float64Histogram()
+}
+
+// stopped gives how long it has stopped all between two times: half of the times, and
+// at the most.
+func stopped(before, after *metrics.Float64Histogram) (half, most time.Duration) {
+	all, n := uint64(0), uint64(0)
+	for i, count := range after.Counts {
+		all += count - before.Counts[i]
 	}
-	for i, count := range h.Counts {
-		if end := time.Duration(h.Buckets[i+1] * 1e9); count > 0 {
-			if most = end; n < all/2 {
-				half = end
+	for i, count := range after.Counts {
+		if count -= before.Counts[i]; count > 0 {
+			if most = time.Duration(after.Buckets[i+1] * 1e9); n < all/2 {
+				half = most
 			}
 			n += count
 		}
@@ -209,16 +214,42 @@ func stops() (half, most time.Duration) {
 	return half, most
 }
 
+// collectNothing has the garbage collector run again and again, while there is next
+// to nothing to do and a goroutine that counts: what it stops then is the machine's.
+func collectNothing(n int) {
+	done, ended := make(chan struct{}), make(chan uint64)
+	go func() {
+		for x := uint64(0); ; x = spin(x) {
+			select {
+			case <-done:
+				ended <- x
+				return
+			default:
+			}
+		}
+	}()
+	for range n {
+		runtime.GC()
+	}
+	close(done)
+	<-ended
+}
+
 // BenchmarkFleet measures a table at the size of a chain: what it takes of memory
 // while it grows and then, how long a lookup takes, at the most too, and how long it
 // takes to be there again after a restart.
+// How long the garbage collector stops all is beside what it takes when there is next
+// to nothing, and the slowest lookup beside the slowest of as many that did nothing.
 //
 // Lookups are measured as they come (ns/hit), with each of them in need of
 // the answer of the last (ns/hit-alone), and for keys that are unknown (ns/miss), by
 // turns with accesses to the same memory that need the answer of the last (ns/access).
 func BenchmarkFleet(b *testing.B) {
+	start := stops()
+	collectNothing(500)
+	idle := stops()
 	f := newFleet(b)
-	half, most := stops()
+	grown := stops()
 	begun := time.Now()
 	table, _ := reopen(b, f.table)
 	ready := time.Since(begun)
@@ -237,8 +268,12 @@ func BenchmarkFleet(b *testing.B) {
 		b.ReportMetric(float64(all[len(all)-1].Microseconds())/1e3, "ms-slowest-"+name)
 		b.ReportMetric(float64(all[len(all)*9999/10000].Microseconds())/1e3, "ms-p99.99-"+name)
 	}
+	half, most := stopped(idle, grown)
 	b.ReportMetric(float64(half.Nanoseconds())/1e3, "µs-stopped-p50")
 	b.ReportMetric(float64(most.Nanoseconds())/1e3, "µs-stopped-most")
+	half, most = stopped(start, idle)
+	b.ReportMetric(float64(half.Nanoseconds())/1e3, "µs-stopped-p50-idle")
+	b.ReportMetric(float64(most.Nanoseconds())/1e3, "µs-stopped-most-idle")
 	b.ReportMetric(float64(ready.Microseconds())/1e3, "ms-ready")
 }
 

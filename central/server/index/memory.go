@@ -62,9 +62,20 @@ func (r *region) pages() []byte {
 func copyOf(words []uint64) (*region, error) {
 	r, err := allocate(len(words))
 	if err == nil {
-		copy(r.words, words)
+		copyWords(r.words, words)
 	}
 	return r, err
+}
+
+// piece is how many words are copied or cleared at once: in between, but not within,
+// the garbage collector can stop who does it.
+const piece = 8 << 10
+
+func copyWords(to, from []uint64) {
+	for len(from) > 0 {
+		n := copy(to, from[:min(piece, len(from))])
+		to, from = to[n:], from[n:]
+	}
 }
 
 // bytesOf gives words as they are in memory.

@@ -204,10 +204,10 @@ func (m *merge) pairs(segment int) []pair {
 
 // inUse gives the values of a chunk that a key has, and 0 for the others.
 func (m *merge) inUse(chunk int) []uint64 {
-	values := slices.Clone(m.values.chunks[chunk])
-	for i := range values {
-		if at := chunk*chunkValues + i; m.used[at/64]>>(at%64)&1 == 0 {
-			values[i] = 0
+	values := make([]uint64, len(m.values.chunks[chunk]))
+	for i, value := range m.values.chunks[chunk] {
+		if at := chunk*chunkValues + i; m.used[at/64]>>(at%64)&1 != 0 {
+			values[i] = value
 		}
 	}
 	return values

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 )
@@ -230,7 +231,11 @@ type builder struct {
 
 // begin begins a segment in the memory of the one before.
 func (b *builder) begin(g geometry) {
-	words := append(b.words[:0], make([]uint64, g.groups()*g.groupWords())...)
+	n := g.groups() * g.groupWords()
+	words := slices.Grow(b.words[:0], n+n/8)[:n] // with room for the spill
+	for part := range slices.Chunk(words, piece) {
+		clear(part)
+	}
 	*b = builder{geometry: g, words: words, spill: b.spill[:0]}
 	b.open(0)
 }

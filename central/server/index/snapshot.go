@@ -306,13 +306,13 @@ func (f *file) read(ctx context.Context, s section, to []byte) error {
 		}
 		from := f.mapped[at:min(at+hugePage, s.end())]
 		_ = unix.Madvise(from, unix.MADV_POPULATE_READ)
-		n := copy(to[at-s.at:], from)
-		_ = unix.Madvise(from, unix.MADV_DONTNEED)
-		for i := 0; i < n; i += pageBytes {
-			if !f.check((at+i)/pageBytes, to[at-s.at+i:][:pageBytes]) {
+		for i := 0; i < len(from); i += pageBytes {
+			page := to[at-s.at+i:][:pageBytes]
+			if copy(page, from[i:]); !f.check((at+i)/pageBytes, page) {
 				return fmt.Errorf("%w: it is damaged", ErrSnapshot)
 			}
 		}
+		_ = unix.Madvise(from, unix.MADV_DONTNEED)
 	}
 	runtime.KeepAlive(f)
 	return nil

@@ -53,7 +53,10 @@ const absent = maxValues - 1
 // the other, beside those that it looks for, and begins anew with these where the
 // order is broken.
 func (v *values) find(sorted []uint64) []uint32 {
-	places := slices.Repeat([]uint32{absent}, len(sorted))
+	places := make([]uint32, len(sorted))
+	for i := range places {
+		places[i] = absent
+	}
 	i, last := 0, uint64(0)
 	for c, chunk := range v.chunks {
 		for at, value := range chunk {
@@ -92,7 +95,8 @@ func (v *values) append(more []uint64) (*values, error) {
 		if err != nil {
 			return nil, err
 		}
-		copy(r.words[copy(r.words, rest):], more[:n])
+		copyWords(r.words, rest)
+		copyWords(r.words[len(rest):], more[:n])
 		all.over(r.words, r)
 		rest, more = nil, more[n:]
 	}
