@@ -41,6 +41,9 @@ func (discard) SetWriteDeadline(time.Time) error { return nil }
 // A lookup of a known card allocates nothing, from the EncTID to the household and
 // from the request to the answer.
 func TestLookupsAllocateNothing(t *testing.T) {
+	if racing {
+		t.Skip("the race detector has pools forget things")
+	}
 	h := prepare(t, Limits{Lookups: Rate{1, 1e9}, Failures: Rate{1, 10}, TIDs: Rate{1, 1e9}, Enrol: Rate{1, 10}})
 	must(t, h.s.Load(t.Context()))
 	lane := h.enrol(lane1)
