@@ -384,3 +384,28 @@ func TestShare(t *testing.T) {
 		t.Errorf("%x, %v", next, last)
 	}
 }
+
+// TestCardOfNewerKeys: a server that has not heard of a new pseudonym key must not
+// answer with one of before for a card that never had that.
+func TestCardOfNewerKeys(t *testing.T) {
+	for name, meet := range map[string]func(*rotations){
+		"asked for":  func(w *rotations) {},
+		"heard of":   func(w *rotations) { must(w, w.servers[1].sync(w.Context(), nil)) },
+		"both heard": func(w *rotations) { w.servers[1].followKeys(w.Context()); w.follow(1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newRotations(t, 1)
+			_, err := w.servers[0].Keys().RotateTenant(t.Context(), w.st, store.Act{}, store.DeIdent, store.Tenant{ID: 1, Name: "acme"})
+			must(t, err)
+			w.servers[0].followKeys(t.Context())
+			w.resolve(0, 1)
+			meet(w)
+			w.resolve(1, 1)
+			for d := range w.given[1] {
+				if d.Version() != 2 {
+					t.Errorf("answered with %s", d)
+				}
+			}
+		})
+	}
+}
