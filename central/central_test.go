@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"posd/identity"
+	"posd/traceparent"
 )
 
 var (
@@ -158,6 +159,25 @@ func TestProblems(t *testing.T) {
 		if p.Type != tc.wantType || p.Status != tc.status || p.Error() != tc.text || p.RetryAfter != tc.after {
 			t.Errorf("%d: got %+v %q", tc.status, *p, p)
 		}
+	}
+}
+
+// A refusal names the trace that central's log has of it.
+func TestRequestsBelongToATrace(t *testing.T) {
+	seen := map[traceparent.ID]bool{}
+	var last traceparent.ID
+	c, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		last = traceparent.Of(r)
+		seen[last] = true
+		(&Problem{Type: ProblemUnavailable, Status: http.StatusServiceUnavailable, Title: "no"}).Write(w)
+	})
+	for range 3 {
+		if _, err := c.Manifest(t.Context(), 0); last.IsZero() || err == nil || !strings.Contains(err.Error(), last.String()) {
+			t.Errorf("trace %s, error %v", last, err)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d traces of 3 requests", len(seen))
 	}
 }
 

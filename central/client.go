@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"posd/problem"
+	"posd/traceparent"
 	"posd/version"
 )
 
@@ -162,6 +163,8 @@ func (c *Client) post(ctx context.Context, path string, request, answer any) err
 func (c *Client) do(req *http.Request, answer any) error {
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
+	traced, parent := traceparent.New()
+	req.Header.Set(traceparent.Header, parent)
 	// An empty key is not sent: it tells the transport that the request may be
 	// sent again when a kept-alive connection turns out to be dead.
 	req.Header["Idempotency-Key"] = []string{}
@@ -177,7 +180,7 @@ func (c *Client) do(req *http.Request, answer any) error {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return problem.Read(resp, raw)
+		return fmt.Errorf("%w (trace %s)", problem.Read(resp, raw), traced)
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
 		return fmt.Errorf("the answer of %s is not the JSON expected", req.URL.Path)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"posd/problem"
+	"posd/traceparent"
 	"posd/version"
 )
 
@@ -63,6 +64,8 @@ func (c *Client) Put(ctx context.Context, id string, body []byte) (Receipt, erro
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", c.agent)
+	traced, parent := traceparent.New()
+	req.Header.Set(traceparent.Header, parent)
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -74,7 +77,7 @@ func (c *Client) Put(ctx context.Context, id string, body []byte) (Receipt, erro
 		return Receipt{}, fmt.Errorf("put basket: read the answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return Receipt{}, problem.Read(resp, answer)
+		return Receipt{}, fmt.Errorf("%w (trace %s)", problem.Read(resp, answer), traced)
 	}
 	return readReceipt(answer, id, body)
 }

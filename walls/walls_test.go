@@ -108,7 +108,7 @@ func TestOnlyTheOpenerOpens(t *testing.T) {
 
 func TestLeavesStandAlone(t *testing.T) {
 	pkgs := list(t)
-	for _, leaf := range []string{"posd/gs1", "posd/tid", "posd/identity", "posd/problem", "posd/strictjson"} {
+	for _, leaf := range []string{"posd/gs1", "posd/tid", "posd/identity", "posd/problem", "posd/strictjson", "posd/traceparent"} {
 		for _, dep := range pkgs[leaf].Deps {
 			if !pkgs[dep].Standard {
 				t.Errorf("%s depends on %s: a leaf stands on the standard library alone, so that it can be read and trusted by itself", leaf, dep)

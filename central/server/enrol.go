@@ -12,6 +12,7 @@ import (
 	"posd/central"
 	"posd/central/server/store"
 	"posd/enroll"
+	"posd/traceparent"
 )
 
 // enroll answers POST /v1/enroll.
@@ -45,7 +46,7 @@ func (s *Server) enrolled(r *http.Request) (*enroll.EnrollResponse, *central.Pro
 	if err != nil {
 		return nil, s.refused("enrolment", r, err)
 	}
-	s.log.Info("enrolled", "name", nameOf(cert.DER))
+	traceparent.Log(s.log, traceparent.Of(r)).Info("enrolled", "name", nameOf(cert.DER))
 	return &enroll.EnrollResponse{
 		Certificate: cert.DER, CA: s.Keys().ca.Certificate().Raw, ManifestKey: s.Keys().manifestKey,
 		LookupURL: s.lookupURL, OperationsURL: s.operationsURL,
@@ -86,7 +87,7 @@ func (s *Server) renewed(r *http.Request) (*enroll.RenewResponse, *central.Probl
 	if err != nil {
 		return nil, s.refused("renewal of "+name.String(), r, err)
 	}
-	s.log.Info("certificate renewed", "name", name.String(), "ends", cert.NotAfter)
+	traceparent.Log(s.log, traceparent.Of(r)).Info("certificate renewed", "name", name.String(), "ends", cert.NotAfter)
 	return &enroll.RenewResponse{Certificate: cert.DER, LookupURL: s.lookupURL, OperationsURL: s.operationsURL}, nil
 }
 
@@ -154,13 +155,13 @@ func (s *Server) refused(what string, r *http.Request, err error) *central.Probl
 	}
 	for _, known := range refusals {
 		if errors.Is(err, known.err) {
-			s.log.Warn("refused", "what", what, "from", r.RemoteAddr, "reason", known.title)
+			traceparent.Log(s.log, traceparent.Of(r)).Warn("refused", "what", what, "from", r.RemoteAddr, "reason", known.title)
 			return problem(known.kind, known.status, known.title, known.detail)
 		}
 	}
 	if !errors.Is(err, context.Canceled) {
 		s.noteWrite(true, err)
-		s.log.Error("refused", "what", what, "from", r.RemoteAddr, "error", err)
+		traceparent.Log(s.log, traceparent.Of(r)).Error("refused", "what", what, "from", r.RemoteAddr, "error", err)
 	}
 	return unavailable(storeDetail(err))
 }

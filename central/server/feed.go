@@ -12,6 +12,7 @@ import (
 	"posd/central"
 	"posd/central/server/store"
 	"posd/enroll"
+	"posd/traceparent"
 )
 
 const (
@@ -151,7 +152,7 @@ func (s *Server) feedFailed(r *http.Request, name enroll.Name, err error) *centr
 	if r.Context().Err() != nil {
 		return unavailable("the request was given up")
 	}
-	s.log.Error("changes not told", "to", name.String(), "error", err)
+	traceparent.Log(s.log, traceparent.Of(r)).Error("changes not told", "to", name.String(), "error", err)
 	return unavailable(storeDetail(err))
 }
 

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"posd/traceparent"
 )
 
 // What bounds those who connect.
@@ -171,7 +173,7 @@ func (f *front) handshake(raw net.Conn, config *tls.Config) (*tls.Conn, bool) {
 func (f *front) attend(c *session) {
 	defer func() {
 		if r := recover(); r != nil {
-			f.s.log.Error("panic while answering", "panic", r, "stack", string(debug.Stack()))
+			traceparent.Log(f.s.log, c.visitor.trace).Error("panic while answering", "to", c.visitor.text, "panic", r, "stack", string(debug.Stack()))
 			c.end()
 		}
 	}()

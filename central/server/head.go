@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"strings"
+
+	"posd/traceparent"
 )
 
 // head is what matters of the head of a request.
@@ -10,7 +12,8 @@ type head struct {
 	path   string // one of those that were asked for
 	length int    // of the body
 	agent  []byte // what the caller says it is; good as long as the head
-	close  bool   // the caller ends the connection with this request
+	trace  traceparent.ID
+	close  bool // the caller ends the connection with this request
 }
 
 // parseHead reads the head of a plain request, up to and without the empty line, as
@@ -26,7 +29,7 @@ func parseHead(b []byte, paths map[string]lookup) (h head, ok bool) {
 		return head{}, false
 	}
 	h = head{path: one.path, length: -1}
-	host, json := false, false
+	host, json, traced := false, false, false
 	for more {
 		line, b, more = bytes.Cut(b, []byte("\r\n"))
 		name, value, found := bytes.Cut(line, []byte(":"))
@@ -60,6 +63,11 @@ func parseHead(b []byte, paths map[string]lookup) (h head, ok bool) {
 			h.close = is(value, "close")
 		case is(name, "user-agent"):
 			h.agent = value
+		case is(name, "traceparent"):
+			if h.trace = traceparent.Parse(value); traced {
+				h.trace = traceparent.ID{}
+			}
+			traced = true
 		case is(name, "transfer-encoding"), is(name, "expect"), is(name, "upgrade"), is(name, "trailer"), is(name, "te"):
 			return head{}, false
 		}

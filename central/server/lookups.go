@@ -11,6 +11,7 @@ import (
 	"posd/central"
 	"posd/enctid"
 	"posd/tid"
+	"posd/traceparent"
 )
 
 // lookup is one path of the lookup listener. Whoever has read the request, a session or
@@ -57,6 +58,7 @@ func (s *Server) overHTTP(l lookup) http.Handler {
 		if v.activity != nil {
 			v.activity.runs([]byte(r.UserAgent()))
 		}
+		v.trace = traceparent.Of(r)
 		text, p := l.answer(v, in, newWork())
 		if p != nil {
 			p.Write(w)

@@ -18,6 +18,7 @@ import (
 	"posd/identity"
 	"posd/sqldb"
 	"posd/tid"
+	"posd/traceparent"
 )
 
 // resolve answers POST /v1/resolve.
@@ -203,7 +204,7 @@ func (s *Server) notFound(v *visitor, err error) (none directory.Answer, outcome
 		return none, outcomeRefused, forbidden("the certificate's retailer is not one of this central's")
 	}
 	s.noteWrite(true, err)
-	s.log.Error("household not made", "lane", v.text, "error", err)
+	traceparent.Log(s.log, v.trace).Error("household not made", "lane", v.text, "error", err)
 	return none, outcomeUnavailable, unavailable(storeDetail(err))
 }
 

@@ -148,6 +148,7 @@ func (c *session) answer(h head, body []byte) bool {
 	if a := c.visitor.activity; a != nil {
 		a.runs(h.agent)
 	}
+	c.visitor.trace = h.trace
 	text, p := c.front.paths[h.path].answer(c.visitor, &w.plain, w)
 	now := time.Now()
 	stay := !h.close && !c.front.stopping.Load()

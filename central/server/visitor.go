@@ -9,6 +9,7 @@ import (
 	"posd/enctid"
 	"posd/enroll"
 	"posd/tid"
+	"posd/traceparent"
 )
 
 // visitor is who is at the other end of a connection, by the certificate that the
@@ -23,6 +24,7 @@ type visitor struct {
 	refused             *central.Problem // the certificate names nobody
 	good                uint64           // when this number of certificates was revoked, this one was not; 0: it was not looked up yet
 
+	trace             traceparent.ID         // of the request that is being answered
 	activity          *activity              // a lane's
 	lookups, failures *bucket                // a lane's
 	tids              [tid.Phone + 1]*bucket // by kind

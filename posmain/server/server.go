@@ -30,6 +30,7 @@ import (
 	"posd/basket"
 	"posd/enroll"
 	"posd/posmain"
+	"posd/traceparent"
 )
 
 // Limits of the listener.
@@ -201,10 +202,10 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) (posmain.Receipt, 
 		p = problem(posmain.ProblemBadRequest, "the path and the body name different baskets")
 	}
 	if p != nil {
-		s.Log.Warn("refuse basket", "lane", from.Lane, "basket", id, "problem", p.Type, "detail", p.Detail)
+		traceparent.Log(s.Log, traceparent.Of(r)).Warn("refuse basket", "lane", from.Lane, "basket", id, "problem", p.Type, "detail", p.Detail)
 		return posmain.Receipt{}, s.alarm(r.Context(), from, id, p)
 	}
-	log := s.Log.With("lane", from.Lane, "basket", id)
+	log := traceparent.Log(s.Log, traceparent.Of(r)).With("lane", from.Lane, "basket", id)
 	receipt, err := s.Store.Log(r.Context(), Delivery{From: from, Software: software(r), Basket: b, Body: body, At: s.Now()})
 	if err != nil {
 		return posmain.Receipt{}, storeProblem(err, log)
