@@ -11,7 +11,7 @@ import (
 )
 
 // rowsPerInsert is how many rows an INSERT brings: more make it no faster.
-const rowsPerInsert = 64
+const rowsPerInsert = 32
 
 // While much is loaded, the log is written back less often, and pages that move as
 // trees grow are not overwritten where they were: nothing was deleted. A larger cache

@@ -124,6 +124,15 @@ func TestWrongFiles(t *testing.T) {
 		return nil
 	}))
 	laterKeys, laterDatabase := files(t, st)
+	must(t, st.ChangeKeys(t.Context(), store.Act{At: now}, func(r *store.Keyring) error {
+		for i := range r.Keys {
+			if k := &r.Keys[i]; k.Purpose == store.Fingerprint || k.Purpose == store.HPKE {
+				k.State, k.Wrapped = store.Destroyed, nil
+			}
+		}
+		return nil
+	}))
+	emptyKeys, _ := files(t, st)
 	for _, tc := range []struct {
 		name           string
 		keys, database []byte
@@ -133,6 +142,7 @@ func TestWrongFiles(t *testing.T) {
 		{"other database", keys, otherDatabase, "another installation"},
 		{"later keys", laterKeys, database, ""},
 		{"earlier keys", keys, laterDatabase, "lacks hpke key 2"},
+		{"destroyed keys", emptyKeys, database, "lacks fingerprint key 1"},
 		{"twice the keys", keys, keys, "it is the file of the keys, where that of the database is due"},
 		{"twice the database", database, database, "it is the file of the database"},
 		{"something else", []byte("SQLite format 3"), database, "it is no backup of centrald"},

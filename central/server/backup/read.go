@@ -90,8 +90,11 @@ func (k Keys) Fit(database Manifest) error {
 		return fmt.Errorf("the keys are of another installation (%.8s) than the database (%.8s)", k.Manifest.Installation, database.Installation)
 	}
 	for _, need := range database.Needs {
-		if !slices.ContainsFunc(k.Keys, func(key store.Key) bool { return KeyName{key.Purpose, key.Tenant, key.Number} == need }) {
-			return fmt.Errorf("the file of the keys lacks %s key %d, which the database needs: it is of %s, the database of %s: give that of the same backup, or of a later one",
+		if !slices.ContainsFunc(k.Keys, func(key store.Key) bool {
+			// An EncTID key that was destroyed since opens nothing any more, as it should.
+			return KeyName{key.Purpose, key.Tenant, key.Number} == need && (key.Wrapped != nil || key.Purpose == store.HPKE)
+		}) {
+			return fmt.Errorf("the file of the keys lacks %s key %d, which the database needs: it is of %s, the database of %s: give that of the same backup, or a later one that has it",
 				need.Purpose, need.Number, k.At.Format(time.DateTime), database.At.Format(time.DateTime))
 		}
 	}

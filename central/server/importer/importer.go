@@ -56,7 +56,7 @@ type Options struct {
 
 const (
 	defaultMemory = 512 << 20
-	bulkBatch     = 8192
+	bulkBatch     = 65536
 )
 
 // Event tells how an import goes. One of its fields is set.
