@@ -150,6 +150,28 @@ func testImportBulk(t *testing.T, open func() Store) {
 	}
 }
 
+// testImportAfterRotation goes on with a bulk import whose cards were stored under
+// keys that have been rotated since.
+func testImportAfterRotation(t *testing.T, open func() Store) {
+	s := open()
+	i := begin(t, s, 1, true)
+	p := Position{Phase: Households, Sorted: 2, Lines: 2, Digest: [32]byte{1}}
+	must(t, s.ImportHouseholds(t.Context(), i, []identity.HHID{{1}, {2}}, p))
+	p.Phase = Cards
+	p, err := s.ImportCards(t.Context(), act(start), i, []ImportRow{to(1, 1, identity.HHID{}), to(2, 2, identity.HHID{})}, p)
+	must(t, err)
+	rotated(t, s, Fingerprint, DeIdent)
+	if _, err := s.ImportCards(t.Context(), act(start), i, []ImportRow{to(3, 1, identity.HHID{})}, p); !errors.Is(err, ErrStaleKeys) {
+		t.Errorf("stored under old keys: %v", err)
+	}
+	again := []ImportRow{to(2, 2, identity.HHID{}), to(3, 1, identity.HHID{})}
+	again[0].TID, again[1].TID = sampleUnder2(2), sampleUnder2(3)
+	after, err := s.ImportCards(t.Context(), act(start), i, again, p)
+	if err != nil || after.Added != p.Added+1 || after.Kept != p.Kept+1 {
+		t.Errorf("position %+v after %+v, %v: a card is there twice", after, p, err)
+	}
+}
+
 func testExport(t *testing.T, open func() Store) {
 	s := open()
 	for n := range uint32(5) {

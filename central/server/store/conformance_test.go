@@ -63,6 +63,7 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store), empt
 		"undo":            testUndo,
 		"ledger model":    testLedgerModel,
 		"rekeying":        testRekeying,
+		"import rotated":  testImportAfterRotation,
 		"stale keys":      testStaleKeys,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -245,6 +245,9 @@ func (s *SQL) ImportCards(ctx context.Context, by Act, i Import, batch []ImportR
 		if err := checkKeys(tx, i.Tenant, first.FingerprintKey, first.DeIdentVersion); err != nil {
 			return err
 		}
+		if len(first.Older) > 0 { // the cards may be there under those
+			return errThere
+		}
 		if err := noneBetween(tx, i.Tenant, first.Fingerprint, batch[len(batch)-1].TID.Fingerprint); err != nil {
 			return err
 		}
