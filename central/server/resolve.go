@@ -123,7 +123,7 @@ func (s *Server) find(v *visitor, req *central.Request, slot *tid.Slot, c class)
 		return none, outcomeQuota, overQuota(wait, "this lane shows too many cards or numbers of one kind")
 	}
 	found, known, err := s.directory.Lookup(v.name.Tenant, secret)
-	if err == nil && !known {
+	if err == nil && !known || errors.Is(err, directory.ErrNoTenant) { // a retailer that was just added, too
 		found, err = s.create(v, secret, c)
 	}
 	switch {

@@ -30,11 +30,14 @@ func TestRetailersAreApart(t *testing.T) {
 	a := h.enrol(lane1)
 	before := a.resolve(visa, 1)
 	h.addTenant("bravo")
+	fresh := h.enrol(bravo1) // a lane of it is answered at once
+	first := fresh.resolve(visa, 1)
+	must(t, h.s.sync(t.Context(), nil))
 	limits := DefaultLimits()
 	limits.TIDs = Rate{0.001, 3}
 	h.restart(limits)
 	must(t, h.s.Load(t.Context()))
-	b := h.enrol(bravo1)
+	b := fresh
 
 	ofA, ofB := a.resolve(visa, 1), b.resolve(visa, 1)
 	if ofA.HHID != before.HHID || ofA.DeIdentTID != before.DeIdentTID {
@@ -42,6 +45,9 @@ func TestRetailersAreApart(t *testing.T) {
 	}
 	if ofA.HHID == ofB.HHID || ofA.DeIdentTID == ofB.DeIdentTID {
 		t.Errorf("the same card at two retailers: %+v and %+v", ofA, ofB)
+	}
+	if first.HHID != ofB.HHID || first.DeIdentTID != ofB.DeIdentTID {
+		t.Errorf("%+v before central was started again, then %+v", first, ofB)
 	}
 	if again := b.resolve(visa, 2); again.HHID != ofB.HHID || again.DeIdentTID != ofB.DeIdentTID {
 		t.Errorf("%+v, then %+v", ofB, again)
@@ -75,6 +81,8 @@ func TestRetailersAreApart(t *testing.T) {
 	// Two retailers more, and everything is as it was.
 	h.addTenant("charlie")
 	h.addTenant("delta")
+	must(t, h.s.takeKeys(t.Context()))
+	a.resolve(visa, 8)
 	h.restart(Limits{})
 	must(t, h.s.Load(t.Context()))
 	if again := b.resolve(visa, 7); again.HHID != ofB.HHID || again.DeIdentTID != ofB.DeIdentTID {

@@ -23,8 +23,8 @@ another pseudonym (DeIdentTID) with each retailer, and nobody can tell that they
 are of one card. Its lanes and shops get certificates in its name, with which they
 see nothing of another's. Quotas are each lane's own.
 
-A centrald that runs, and each replica, must be started again to answer the
-retailer's lanes. From then on the commands want to know which retailer is meant: --tenant NAME.
+A centrald that runs, and each replica, answers the retailer's lanes at once. From
+then on the commands want to know which retailer is meant: --tenant NAME.
 
 NAME becomes part of every certificate and cannot be changed. The machines'
 certificates all come from one CA, and all EncTIDs are sealed for one hpke key.
@@ -43,7 +43,7 @@ certificates all come from one CA, and all EncTIDs are sealed for one hpke key.
 		if *asJSON {
 			return cli.PrintJSON(p.env.Stdout, made)
 		}
-		_, err = fmt.Fprintf(p.env.Stdout, "Retailer %[1]s is there. Restart centrald if it runs. Next: centrald tokens create --tenant %[1]s --store 1 --lane 1\n", made.Name)
+		_, err = fmt.Fprintf(p.env.Stdout, "Retailer %[1]s is there. Next: centrald tokens create --tenant %[1]s --store 1 --lane 1\n", made.Name)
 		return err
 	}
 	return cmd

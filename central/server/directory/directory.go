@@ -95,11 +95,6 @@ func New(s Store, all []Tenant, dir string, now func() time.Time) (*Directory, e
 	if err := d.SetTenants(all); err != nil {
 		return nil, err
 	}
-	for _, t := range d.tenants.Load().byName {
-		for _, m := range t.memories {
-			m.fresh.Store(false) // all of it is read from the store anyway
-		}
-	}
 	return d, nil
 }
 
@@ -140,15 +135,15 @@ func (d *Directory) Resolve(ctx context.Context, retailer string, t tid.TID) (a 
 const refreshes = 3
 
 // withTenant calls f with a retailer's keys, and again with newer ones where the
-// store wants those.
+// store wants those. The retailer may just have been added.
 func (d *Directory) withTenant(ctx context.Context, retailer string, f func(*tenant) error) error {
 	for n := 0; ; n++ {
 		tenant, ok := d.tenants.Load().byName[retailer]
-		if !ok {
-			return ErrNoTenant
+		err := error(ErrNoTenant)
+		if ok {
+			err = f(tenant)
 		}
-		err := f(tenant)
-		if !errors.Is(err, store.ErrStaleKeys) || d.Refresh == nil || n == refreshes {
+		if ok && !errors.Is(err, store.ErrStaleKeys) || d.Refresh == nil || n == refreshes {
 			return err
 		}
 		if err := d.Refresh(ctx); err != nil {
@@ -201,10 +196,12 @@ func (d *Directory) Sync(ctx context.Context, progress func(entries int)) error 
 			return fmt.Errorf("follow changes: %w", err)
 		}
 		for _, e := range entries {
+			err := error(store.ErrStaleKeys) // of a retailer that was added
 			if t := d.tenants.Load().byID[e.Tenant]; t != nil {
-				if err := t.apply(ctx, d.store, e); err != nil {
-					return fmt.Errorf("follow changes: %w", err)
-				}
+				err = t.apply(ctx, d.store, e)
+			}
+			if err != nil {
+				return fmt.Errorf("follow changes: %w", err)
 			}
 			d.change.Store(e.Change)
 		}

@@ -16,10 +16,12 @@ import (
 
 // Recent entries are merged into a snapshot when there are so many, or a share of
 // all, whatever is more: the tail that is read after a restart stays short, and a
-// merge is worth its while.
+// merge is worth its while. The tail begins at the oldest of the snapshots: one to
+// which less is added than to others is made again when they have got far ahead.
 const (
 	mergeAfter = 1 << 20
 	mergeShare = 64
+	tailShare  = 16
 )
 
 // begin begins with an empty table.
@@ -30,6 +32,7 @@ func (m *memory) begin() {
 		h.Write(m.incarnation[:])
 	}
 	m.table.Store(index.New(m.path, [sha256.Size]byte(h.Sum(nil))))
+	m.kept.Store(0)
 }
 
 // Open begins with the snapshots, so that Sync has only to read what has changed
@@ -68,6 +71,7 @@ func (m *memory) open(ctx context.Context, s Store) (uint64, error) {
 		}
 		m.keepApart(all)
 	}
+	m.kept.Store(change)
 	return change, nil
 }
 
@@ -90,10 +94,13 @@ func (m *memory) keep(ctx context.Context, change uint64, after int) error {
 	if m.path == "" {
 		return nil
 	}
-	table, fresh := m.table.Load(), m.fresh.Swap(false)
+	table, kept := m.table.Load(), m.kept.Load()
 	err := table.Load(ctx)
-	if s := table.Size(); err == nil && (fresh || s.Recent >= max(after, s.Keys/mergeShare)) {
-		err = table.Merge(ctx, change)
+	s, ahead := table.Size(), int(change-min(kept, change))
+	if err == nil && (s.Recent >= max(after, s.Keys/mergeShare) || ahead > 0 && ahead >= max(after, s.Keys/tailShare)) {
+		if err = table.Merge(ctx, change); err == nil {
+			m.kept.CompareAndSwap(kept, change) // or it was lost meanwhile
+		}
 	}
 	if errors.Is(err, index.ErrSnapshot) {
 		m.lost.Store(true)

@@ -140,9 +140,9 @@ type memory struct {
 	*macs
 
 	table atomic.Pointer[index.Table]
-	lost  atomic.Bool // the snapshot of the table cannot be used
-	fresh atomic.Bool // the key was made while this server ran: there is no snapshot yet
-	path  string      // of the snapshots of the table; "": there are none
+	lost  atomic.Bool   // the snapshot of the table cannot be used
+	path  string        // of the snapshots of the table; "": there are none
+	kept  atomic.Uint64 // the change that the last of them goes up to
 
 	applying sync.Mutex // held while the table follows the store
 
@@ -152,7 +152,6 @@ type memory struct {
 
 func newMemory(t Tenant, k OlderKey, dir string) *memory {
 	m := &memory{tenant: t.ID, incarnation: t.Incarnation, number: k.FingerprintKey, left: k.Left, key: k.Fingerprint, macs: newMACs(k.Fingerprint)}
-	m.fresh.Store(true)
 	if dir != "" {
 		name := fmt.Sprintf("index-%d.snapshot", t.ID)
 		if k.FingerprintKey > 1 {
