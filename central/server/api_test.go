@@ -275,6 +275,9 @@ func TestStartOnAFullDisk(t *testing.T) {
 		t.Errorf("a known card: %+v", got)
 	}
 	h.want(200, "", lane, "POST", central.ManifestPath, central.ManifestRequest{})
+	if got := h.want(200, "", nil, "GET", "/metrics", nil).Body.String(); !strings.Contains(got, `centrald_problem{what="writing"} 1`) {
+		t.Error("the metrics do not tell")
+	}
 	if st := h.s.Status(); st.State != Degraded || !strings.Contains(strings.Join(st.Reasons, " "), "full") {
 		t.Errorf("status %+v", st)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -179,7 +180,9 @@ func TestMetricsCountOutcomes(t *testing.T) {
 	for _, line := range []string{
 		`centrald_lookups_total{outcome="created"} 1`, `centrald_lookups_total{outcome="known"} 1`, `centrald_lookups_total{outcome="refused"} 1`,
 		`centrald_lookups_total{outcome="opted-out"} 0`, `centrald_lookup_duration_seconds_count 3`,
-		`centrald_enrolments_total{outcome="ok"} 2`, `centrald_index_tids 1`, `centrald_ready 1`, `centrald_degraded 0`, `go_goroutines `, `process_open_fds `,
+		`centrald_enrolments_total{outcome="ok"} 2`, `centrald_index_tids 1`, `centrald_ready 1`, `centrald_degraded 0`,
+		`centrald_problem{what="writing"} 0`, `centrald_alarms_total{type="clone"} 0`, `centrald_renewals_total{outcome="ok"} 0`, `centrald_lanes_quarantined 0`,
+		fmt.Sprint("centrald_manifest_expiry_timestamp_seconds ", float64(h.clock().Add(manifestLifetime).Unix())), `go_goroutines `, `process_open_fds `,
 	} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("no line %s", line)

@@ -286,33 +286,48 @@ func (s *Server) Status() Status {
 	case !s.loaded.Load():
 		return Status{NotReady, []string{fmt.Sprintf("the index is being loaded: %d TIDs so far", s.loading)}, tids}
 	}
-	if s.reading != nil {
-		st.Reasons = append(st.Reasons, "changes cannot be followed: "+plain(s.reading))
-	}
-	if s.writing != nil {
-		st.Reasons = append(st.Reasons, "no household can be made, no machine enrolled: "+plain(s.writing))
-	}
-	if s.keying != nil {
-		st.Reasons = append(st.Reasons, keyReason(s.keying))
-	}
-	if s.issuing != nil {
-		st.Reasons = append(st.Reasons, "the key manifest cannot be renewed: "+plain(s.issuing))
-	}
-	if s.keeping != nil {
-		st.Reasons = append(st.Reasons, "the index has no new snapshot: the next start takes longer; the log says more")
-	}
-	if s.lookupLog != nil {
-		if _, failing := s.lookupLog.Dropped(); failing != nil {
-			st.Reasons = append(st.Reasons, "lookups are answered and not logged; the log says more")
+	for _, p := range s.troubles() {
+		if p.reason != "" {
+			st.Reasons = append(st.Reasons, p.reason)
 		}
-	}
-	if !s.Alive() {
-		st.Reasons = append(st.Reasons, "changes have not been followed for a while")
 	}
 	if len(st.Reasons) > 0 {
 		st.State = Degraded
 	}
 	return st
+}
+
+// trouble is a thing that can be wrong while lookups are answered, as the metrics
+// name it. The reason is empty while all is well.
+type trouble struct{ what, reason string }
+
+// troubles gives all of them; s.mu is held.
+func (s *Server) troubles() []trouble {
+	all := []trouble{{what: "reading"}, {what: "writing"}, {what: "keys"}, {what: "manifest"}, {what: "snapshot"}, {what: "lookup-log"}, {what: "following"}}
+	if s.reading != nil {
+		all[0].reason = "changes cannot be followed: " + plain(s.reading)
+	}
+	if s.writing != nil {
+		all[1].reason = "no household can be made, no machine enrolled: " + plain(s.writing)
+	}
+	if s.keying != nil {
+		all[2].reason = keyReason(s.keying)
+	}
+	if s.issuing != nil {
+		all[3].reason = "the key manifest cannot be renewed: " + plain(s.issuing)
+	}
+	if s.keeping != nil {
+		all[4].reason = "the index has no new snapshot: the next start takes longer; the log says more"
+	}
+	if s.lookupLog != nil {
+		if _, failing := s.lookupLog.Dropped(); failing != nil {
+			all[5].reason = "lookups are answered and not logged; the log says more"
+		}
+	}
+	if !s.Alive() {
+		all[6].reason = "changes have not been followed for a while"
+	}
+	return all
 }
 
 func keyReason(err error) string {

@@ -116,6 +116,7 @@ func (f *front) admit(conn net.Conn) *session {
 	f.handshakes.Add(1)
 	c := &session{front: f, raw: conn}
 	f.open[conn] = c
+	f.s.connections.Store(int64(len(f.open)))
 	return c
 }
 
@@ -131,6 +132,7 @@ func (f *front) forget(conn net.Conn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.open, conn)
+	f.s.connections.Store(int64(len(f.open)))
 	f.gone.Broadcast()
 }
 

@@ -1,11 +1,15 @@
 package server
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"posd/central"
+	"posd/central/server/store"
 )
 
 // The outcomes of a lookup, as the metrics name them.
@@ -58,6 +62,12 @@ func newMetrics(s *Server) *metrics {
 		outcomeUnknownEpoch, outcomeKeyRetired, outcomeRejected, outcomeRefused, outcomeQuota, outcomeUnavailable, outcomeBusy)
 	m.shed = m.series("centrald_shed_total", "What was turned away, since it would have had to wait for too long, or there was no room.", "what",
 		shedConnection, shedHandshake, shedEpoch, shedHousehold)
+	for _, outcomes := range []*prometheus.CounterVec{m.enrolments, m.renewals} {
+		outcomes.WithLabelValues(outcome(nil))
+	}
+	for _, alarm := range []string{store.AlarmClone, store.AlarmTokenReused} { // an increase from nothing is not seen
+		m.alarms.WithLabelValues(alarm)
+	}
 	m.registry.MustRegister(m.duration, m.enrolments, m.renewals, m.alarms,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("centrald_index_tids", "TIDs known in memory.", func() float64 { n, _ := s.directory.Size(); return float64(n) }),
@@ -72,11 +82,24 @@ func newMetrics(s *Server) *metrics {
 		}),
 		gauge("centrald_ready", "1 if lookups are answered.", func() float64 { return yes(s.Status().State != NotReady) }),
 		gauge("centrald_degraded", "1 if something that readyz tells is wrong.", func() float64 { return yes(len(s.Status().Reasons) > 0) }),
+		troubleCollector{s},
+		gauge("centrald_connections", "Connections on the lookup listener.", func() float64 { return float64(s.connections.Load()) }),
+		gauge("centrald_lanes_quarantined", "Lanes that are in quarantine.", func() float64 { return float64(s.quarantine.size()) }),
+		gauge("centrald_manifest_expiry_timestamp_seconds", "When the key manifest that lanes get ends, 0 without one.", s.manifestEnds),
 		gauge("centrald_certificate_expiry_timestamp_seconds", "When central's own certificate ends.", func() float64 {
 			return float64(s.identity.Current().Certificate.Leaf.NotAfter.Unix())
 		}),
 	)
 	return m
+}
+
+// manifestEnds is when the manifest that lanes get ends, in Unix seconds.
+func (s *Server) manifestEnds() float64 {
+	var m central.Manifest
+	if signed := s.signed.Load(); signed == nil || json.Unmarshal(signed.Manifest, &m) != nil {
+		return 0
+	}
+	return float64(m.ExpiresAt.Unix())
 }
 
 // series makes counters that are 0 from the start, and are found without a search.
@@ -103,4 +126,20 @@ func yes(b bool) float64 {
 
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})
+}
+
+// troubleCollector tells which of the things that readyz tells is wrong.
+type troubleCollector struct{ s *Server }
+
+var troubleDesc = prometheus.NewDesc("centrald_problem", "1 if this is wrong while lookups are answered; readyz says more.", []string{"what"}, nil)
+
+func (troubleCollector) Describe(out chan<- *prometheus.Desc) { out <- troubleDesc }
+
+func (c troubleCollector) Collect(out chan<- prometheus.Metric) {
+	c.s.mu.Lock()
+	all := c.s.troubles()
+	c.s.mu.Unlock()
+	for _, t := range all {
+		out <- prometheus.MustNewConstMetric(troubleDesc, prometheus.GaugeValue, yes(t.reason != "" && c.s.loaded.Load()), t.what)
+	}
 }

@@ -21,6 +21,14 @@ func (q *quarantine) has(n enroll.Name) bool {
 	return lanes != nil && len(*lanes) > 0 && (*lanes)[n]
 }
 
+// size is how many they are.
+func (q *quarantine) size() int {
+	if lanes := q.lanes.Load(); lanes != nil {
+		return len(*lanes)
+	}
+	return 0
+}
+
 // follow takes over who was put into quarantine, or released.
 func (q *quarantine) follow(ctx context.Context, st store.Store) error {
 	const page = 1000

@@ -97,6 +97,7 @@ type Server struct {
 	revokedChange uint64 // owned by the goroutine that follows the store
 	signed        atomic.Pointer[central.Signed]
 	loaded        atomic.Bool
+	connections   atomic.Int64 // on the lookup listener
 	draining      atomic.Bool
 	followed      atomic.Int64 // Unix nanoseconds of the last round of following the store
 	nudged        chan struct{}

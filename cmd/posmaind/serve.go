@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,7 +21,10 @@ import (
 	"posd/posmain/server"
 )
 
-const statusEvery = 10 * time.Second
+const (
+	statusEvery       = 10 * time.Second
+	operationsTimeout = 10 * time.Second
+)
 
 func serveCommand(env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
@@ -39,10 +43,11 @@ Baskets are kept for ever, or for as long as --keep-baskets says after they were
 closed: "26 months", "2 years", "13 weeks", "90 days"; 30 days at least.`,
 		Example: `  posmaind serve
   posmaind serve --listen 10.0.12.2:9443 --state-dir /srv/posmaind --database /srv/posmaind/posmaind.db
-  posmaind serve --keep-baskets "26 months"`,
+  posmaind serve --keep-baskets "26 months" --ops-listen 127.0.0.1:9444`,
 		Args: cobra.NoArgs,
 	}
 	listen := cmd.Flags().String("listen", ":9443", "address to take baskets on")
+	opsListen := cmd.Flags().String("ops-listen", "", "address of health and metrics over plain HTTP, such as 127.0.0.1:9444 (default: only on --listen, for who has a certificate)")
 	stateDir := cmd.Flags().String("state-dir", defaultStateDir, "folder of the certificate and its key, and of the log where --database is not given")
 	database := cmd.Flags().String("database", "", "the log, an SQLite database (default "+databaseName+" in the state directory)")
 	keep := cmd.Flags().String("keep-baskets", "", `for how long baskets are kept, as "26 months" (default for ever)`)
@@ -50,7 +55,7 @@ closed: "26 months", "2 years", "13 weeks", "90 days"; 30 days at least.`,
 		if *database == "" {
 			*database = filepath.Join(*stateDir, databaseName)
 		}
-		s := &service{log: env.Logger(slog.LevelInfo)}
+		s := &service{log: env.Logger(slog.LevelInfo), operations: *opsListen}
 		if *keep != "" {
 			var err error
 			if s.keep, err = server.ParseKeep(*keep); err != nil {
@@ -64,10 +69,11 @@ closed: "26 months", "2 years", "13 weeks", "90 days"; 30 days at least.`,
 
 // service is posmaind while it serves.
 type service struct {
-	log    *slog.Logger
-	keep   server.Keep
-	server *server.Server
-	store  *server.SQLite
+	log        *slog.Logger
+	operations string // address of health and metrics, "" for none
+	keep       server.Keep
+	server     *server.Server
+	store      *server.SQLite
 }
 
 func (s *service) run(ctx context.Context, listen, stateDir, database string) error {
@@ -90,6 +96,13 @@ func (s *service) run(ctx context.Context, listen, stateDir, database string) er
 		return err
 	}
 	defer ln.Close()
+	if s.operations != "" {
+		stop, err := s.serveOperations(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	s.log.Info("serving", "name", credentials.Current().Name, "listen", ln.Addr(), "database", database)
 	err = s.serve(ctx, ln, credentials)
 	return errors.Join(err, s.store.Close())
@@ -116,6 +129,24 @@ func (s *service) serve(ctx context.Context, ln net.Listener, credentials *enrol
 	cancel()
 	aside.Wait()
 	return err
+}
+
+// serveOperations serves health and metrics until stop is called.
+func (s *service) serveOperations(ctx context.Context) (stop func(), err error) {
+	var config net.ListenConfig
+	ln, err := config.Listen(ctx, "tcp", s.operations)
+	if err != nil {
+		return nil, fmt.Errorf("listen for health and metrics: %w: check --ops-listen", err)
+	}
+	srv := &http.Server{Handler: s.server.OperationsHandler(), ReadTimeout: operationsTimeout, WriteTimeout: operationsTimeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	var serving sync.WaitGroup
+	serving.Go(func() { srv.Serve(ln) })
+	s.log.Info("health and metrics", "listen", ln.Addr())
+	return func() {
+		srv.Close()
+		serving.Wait()
+	}, nil
 }
 
 // listener is systemd's where it passes one.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -155,7 +157,7 @@ func freeAddress(t *testing.T) string {
 func TestEnrolServeAndAsk(t *testing.T) {
 	c := newCentral(t)
 	messages := notifications(t)
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address, operations := t.TempDir(), freeAddress(t), freeAddress(t)
 	status, out, errs := call(t, c.token.Reveal()+"\n", "enroll", "--central", c.url, "--state-dir", dir)
 	if status != 0 || !strings.Contains(out, "POS main computer of shop 12 of acme") {
 		t.Fatalf("enroll: %d %s%s", status, out, errs)
@@ -166,7 +168,7 @@ func TestEnrolServeAndAsk(t *testing.T) {
 	ended := make(chan int, 1)
 	var log strings.Builder
 	go func() {
-		ended <- cli.Main(root, cli.Env{Args: []string{"serve", "--state-dir", dir, "--listen", address}, Stdout: &log, Stderr: &log, Context: ctx})
+		ended <- cli.Main(root, cli.Env{Args: []string{"serve", "--state-dir", dir, "--listen", address, "--ops-listen", operations}, Stdout: &log, Stderr: &log, Context: ctx})
 	}()
 	await(t, messages, "READY=1")
 	await(t, messages, "WATCHDOG=1\nSTATUS=0 baskets taken")
@@ -183,6 +185,22 @@ func TestEnrolServeAndAsk(t *testing.T) {
 	}
 	if r, err := client.Put(t.Context(), b.ID.String(), body); err != nil || r.Watermark != 1 {
 		t.Fatalf("put: %+v, %v", r, err)
+	}
+
+	for path, says := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "posmaind_baskets_total 1\n"} {
+		if resp, err := http.Get("http://" + operations + path); err != nil || resp.StatusCode != 200 {
+			t.Errorf("%s: %v, %v", path, resp, err)
+		} else if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), says) {
+			t.Errorf("%s: %s, %v", path, text, err)
+		} else {
+			resp.Body.Close()
+		}
+	}
+	if resp, err := http.Post("http://"+operations+posmain.BasketsPath+b.ID.String(), "application/json", bytes.NewReader(body)); err != nil || resp.StatusCode != 404 {
+		t.Errorf("a basket without a certificate: %v, %v", resp, err)
+	}
+	if status, _, errs := call(t, "", "serve", "--state-dir", dir, "--database", filepath.Join(t.TempDir(), "o.db"), "--listen", freeAddress(t), "--ops-listen", operations); status != 1 || !strings.Contains(errs, "check --ops-listen") {
+		t.Errorf("a second one on one port: %d %s", status, errs)
 	}
 
 	database := filepath.Join(dir, "posmaind.db")

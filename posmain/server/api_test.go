@@ -96,7 +96,14 @@ func TestTheServiceIsWhatItsDocumentSays(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		checkAnswer(t, path, get(t, lane, url+path), 200, "")
 	}
-	if m := get(t, lane, url+"/metrics"); m.status != 200 || !strings.Contains(m.body, "\nposmaind_baskets_total 2\n") || !strings.Contains(m.body, "\nposmaind_feed_pending 0\n") {
+	m := get(t, lane, url+"/metrics")
+	for _, line := range []string{`posmaind_alarms_total{kind="card-number"} 1`, `posmaind_alarms_total{kind="revision-conflict"} 1`, `posmaind_alarms_total{kind="basket-conflict"} 0`,
+		"posmaind_ready 1", "posmaind_degraded 0", "posmaind_last_basket_timestamp_seconds 1", "posmaind_certificate_expiry_timestamp_seconds 1"} {
+		if !strings.Contains(m.body, "\n"+line) {
+			t.Errorf("the metrics have no %s", line)
+		}
+	}
+	if m.status != 200 || !strings.Contains(m.body, "\nposmaind_baskets_total 2\n") || !strings.Contains(m.body, "\nposmaind_feed_pending 0\n") {
 		t.Errorf("metrics: %d %s", m.status, m.body)
 	}
 

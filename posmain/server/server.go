@@ -19,10 +19,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,7 +60,8 @@ type Server struct {
 	routes   []string
 	baskets  atomic.Uint64
 	refused  atomic.Uint64
-	lastTime atomic.Int64 // Unix seconds of the last basket
+	lastTime atomic.Int64              // Unix seconds of the last basket
+	alarms   map[string]*atomic.Uint64 // by kind
 
 	revoked   sync.Map // serial number of a certificate, in hexadecimal digits
 	following following
@@ -75,16 +78,18 @@ func New(c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &Server{Config: c, mux: http.NewServeMux()}
+	s := &Server{Config: c, mux: http.NewServeMux(), alarms: map[string]*atomic.Uint64{}}
+	for _, kind := range []string{AlarmSequenceFork, AlarmRevisionConflict, AlarmBasketConflict, AlarmCardNumber} {
+		s.alarms[kind] = &atomic.Uint64{}
+	}
 	if err := s.loadRevoked(context.Background()); err != nil {
 		return nil, fmt.Errorf("start POS main computer: %w", err)
 	}
 	s.route("PUT "+posmain.BasketsPath+"{id}", s.putBasket)
-	s.route("GET /healthz", s.health)
-	s.route("GET /readyz", s.readyz)
-	s.route("GET /metrics", s.metricsHandler().ServeHTTP)
 	s.mux.HandleFunc(posmain.BasketsPath+"{id}", only(http.MethodPut))
-	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+	operations := s.operations()
+	for _, path := range slices.Sorted(maps.Keys(operations)) {
+		s.route("GET "+path, operations[path])
 		s.mux.HandleFunc(path, only(http.MethodGet))
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -207,9 +212,16 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) (posmain.Receipt, 
 	}
 	log := traceparent.Log(s.Log, traceparent.Of(r)).With("lane", from.Lane, "basket", id)
 	receipt, err := s.Store.Log(r.Context(), Delivery{From: from, Software: software(r), Basket: b, Body: body, At: s.Now()})
+	switch {
+	case errors.Is(err, ErrRevisionConflict):
+		s.count(AlarmRevisionConflict)
+	case errors.Is(err, ErrBasketConflict):
+		s.count(AlarmBasketConflict)
+	}
 	if err != nil {
 		return posmain.Receipt{}, storeProblem(err, log)
 	}
+	s.count(receipt.Alarm)
 	if receipt.Alarm != "" {
 		log.Warn("alarm: posmaind alarms says more", "alarm", receipt.Alarm)
 	}
@@ -227,7 +239,15 @@ func (s *Server) alarm(ctx context.Context, from Lane, id basket.ID, p *posmain.
 	if err != nil {
 		return storeProblem(err, s.Log)
 	}
+	s.count(AlarmCardNumber)
 	return p
+}
+
+// count counts a delivery that raised an alarm, if it did.
+func (s *Server) count(kind string) {
+	if n := s.alarms[kind]; n != nil {
+		n.Add(1)
+	}
 }
 
 // lane says who sends, by the certificate alone.
