@@ -24,7 +24,7 @@ func (p *program) admin(ctx context.Context, kek *kekFlags) (*admin.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &admin.Central{Store: st, Now: time.Now, LookupDir: p.lookupDir(), Scratch: p.scratch()}
+	c := &admin.Central{Store: st, Now: time.Now, LookupDir: p.lookupDir(), Scratch: p.scratch(), Erasures: p.erasures()}
 	c.Keys = onceOpened(func(ctx context.Context) (*server.Keys, error) { return kek.open(ctx, p, st, i) })
 	c.Directory = onceOpened(func(ctx context.Context) (*directory.Directory, error) {
 		keys, err := c.Keys(ctx)
@@ -80,7 +80,7 @@ func (p *program) serveAdmin(s *server.Server, opt server.Options) (stop func())
 		return func() {}
 	}
 	c := &admin.Central{
-		Store: opt.Store, Now: time.Now, Changed: s.Changed, Flush: s.Flush, LookupDir: p.lookupDir(), Scratch: p.scratch(),
+		Store: opt.Store, Now: time.Now, Changed: s.Changed, Flush: s.Flush, LookupDir: p.lookupDir(), Scratch: p.scratch(), Erasures: p.erasures(),
 		Keys:      func(context.Context) (*server.Keys, error) { return s.Keys(), nil },
 		Directory: func(context.Context) (*directory.Directory, error) { return s.Directory(), nil },
 	}

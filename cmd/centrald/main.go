@@ -20,6 +20,8 @@ type program struct {
 
 	adminSocket string
 	stateDir    string
+
+	erasureLedger string
 }
 
 func root(env cli.Env) *cobra.Command {
@@ -50,7 +52,7 @@ names, ~/.pgpass, or the systemd credential "pgpass" (a file of that form).`,
 	cmd.PersistentFlags().StringVar(&p.database, "database", defaultDatabase, "SQLite file or postgres:// URL of what holds everything but the key-encryption key")
 	cmd.PersistentFlags().StringVar(&p.stateDir, "state", "", "folder of what this machine keeps for itself: snapshots of the index, the log of lookups (default: beside an SQLite database, or $STATE_DIRECTORY)")
 	cmd.PersistentFlags().StringVar(&p.adminSocket, "admin-socket", "", "Unix socket at which centrald takes commands (default: in the folder of --state)")
-	cmd.AddCommand(p.init(), p.serve(), p.tokens(), p.lanes(), p.households(), p.importCommand(), p.exportCommand(), p.backup(), p.restore(), p.alarms(), p.keys(), p.tenants(), p.audit())
+	cmd.AddCommand(p.init(), p.serve(), p.tokens(), p.lanes(), p.households(), p.importCommand(), p.exportCommand(), p.erase(), p.backup(), p.restore(), p.alarms(), p.keys(), p.tenants(), p.audit())
 	return cmd
 }
 

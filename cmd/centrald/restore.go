@@ -33,18 +33,20 @@ The keys' file may be that of a later backup of the same central: after a key wa
 changed, it holds the newer ones.
 
 What was done since the backup is gone: households made and merged, lanes enrolled
-and revoked. With --pairs, cards that came since get the households that they had:
+and revoked. What was erased is erased again, as the erasure ledger says
+(--erasure-ledger). With --pairs, cards that came since get the households that they had:
 each line of the file is a JSON object deident_tid, hhid, at, as "posmaind export
 identities" writes them in every shop. --pairs also works by itself, later, and on
 a running centrald.
 
---json prints an object: database, manifest, pairs.`,
+--json prints an object: database, manifest, erasures, pairs.`,
 		Example: `  centrald restore --backup /mnt/backups/central.backup --keys /mnt/other/central.keys
   centrald restore --database postgres://central@db/central --backup central.backup
   centrald restore --pairs shop12.ndjson`,
 		Args: cobra.NoArgs,
 	}
 	asJSON, kek := cli.JSONFlag(cmd), addKEKFlags(cmd)
+	p.addErasureFlag(cmd)
 	from := cmd.Flags().String("backup", "", "file of the database")
 	keys := cmd.Flags().String("keys", "", "file of the keys (default: beside the database's, with the extension .keys)")
 	pairs := cmd.Flags().String("pairs", "", "NDJSON file of pseudonyms and households, of POS main computers; - is standard input")
@@ -53,11 +55,16 @@ a running centrald.
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var done restored
 		if *from != "" {
-			v, err := p.restoreBackup(cmd.Context(), kek, *from, keysFile(*keys, *from))
+			// What was erased is known before anything is made, or nothing is.
+			lines, err := p.erasures().Read()
 			if err != nil {
 				return fmt.Errorf("restore: %w", err)
 			}
-			done.Database, done.Manifest = p.shown(), &v
+			v, erased, err := p.restoreBackup(cmd.Context(), kek, *from, keysFile(*keys, *from), lines)
+			if err != nil {
+				return fmt.Errorf("restore: %w", err)
+			}
+			done.Database, done.Manifest, done.Erasures = p.shown(), &v, &erased
 		}
 		if *pairs != "" {
 			took, err := p.takePairs(cmd.Context(), *retailer, *pairs)
@@ -75,39 +82,47 @@ a running centrald.
 type restored struct {
 	Database string           `json:"database,omitempty"`
 	Manifest *backup.Verified `json:"manifest,omitempty"`
+	Erasures *store.Replayed  `json:"erasures,omitempty"`
 	Pairs    *store.Paired    `json:"pairs,omitempty"`
 }
 
-func (p *program) restoreBackup(ctx context.Context, k *kekFlags, database, keys string) (v backup.Verified, err error) {
+func (p *program) restoreBackup(ctx context.Context, k *kekFlags, database, keys string, lines []store.ErasureLine) (v backup.Verified, erased store.Replayed, err error) {
 	if _, ok := admin.Dial(ctx, p.socket()); ok {
-		return v, errors.New("a centrald is running on this database: a backup is restored into an empty one")
+		return v, erased, errors.New("a centrald is running on this database: a backup is restored into an empty one")
 	}
 	if v, err = verifyFiles(ctx, database, keys); err != nil {
-		return v, err
+		return v, erased, err
 	}
 	if v.Database.Schema > store.Newest() {
-		return v, fmt.Errorf("the backup was written by centrald %s, which is newer than this one: update it", v.Database.Program)
+		return v, erased, fmt.Errorf("the backup was written by centrald %s, which is newer than this one: update it", v.Database.Program)
 	}
 	r, err := p.restoredKeys(ctx, k, keys)
 	if err != nil {
-		return v, err
+		return v, erased, err
 	}
 	r.Schema, r.BackupAt = v.Database.Schema, v.Database.At
 	created, err := p.createsDatabase()
 	if err != nil {
-		return v, err
+		return v, erased, err
 	}
 	if err := p.fill(ctx, r, database); err != nil {
 		if created {
 			p.removeDatabase()
 		}
-		return v, err
+		return v, erased, err
 	}
 	st, _, err := p.open(ctx) // brings it up to the newest schema
 	if err != nil {
-		return v, err
+		return v, erased, err
 	}
-	return v, st.Close()
+	act := store.Act{At: time.Now(), Actor: admin.LocalActor(), Action: "restore erasures"}
+	if erased, err = st.ReplayErasures(ctx, act, lines); err == nil {
+		err = st.Scrub(ctx)
+	}
+	if err = errors.Join(err, st.Close()); err != nil && created {
+		p.removeDatabase()
+	}
+	return v, erased, err
 }
 
 // restoredKeys reads the keys, and makes sure that the key-encryption key opens them.
@@ -222,9 +237,15 @@ func (p *program) printRestored(done restored, asJSON bool) error {
   - households that came since: centrald restore --pairs FILE, of each shop
 `)
 	}
+	if e := done.Erasures; e != nil {
+		fmt.Fprintf(out, "Erased again: %d cards and %d ids of households; %d were erased in the backup, %d came back since.\n", e.Erased, e.Ids, e.Same, e.Lifted)
+		if e.Erased+e.Ids+e.Same+e.Lifted == 0 && p.erasures().Path != "" {
+			fmt.Fprintf(out, "%s holds no erasure: if any was done, give the ledger with --erasure-ledger and restore again.\n", p.erasures().Path)
+		}
+	}
 	if t := done.Pairs; t != nil {
-		fmt.Fprintf(out, "Pairs: %d wait for their cards, %d cards moved back, %d are there, %d older than the database, %d of another retailer.\n",
-			t.Expected, t.Moved, t.Same, t.Older, t.Foreign)
+		fmt.Fprintf(out, "Pairs: %d wait for their cards, %d cards moved back, %d are there, %d older than the database, %d of another retailer, %d erased.\n",
+			t.Expected, t.Moved, t.Same, t.Older, t.Foreign, t.Erased)
 	}
 	return nil
 }

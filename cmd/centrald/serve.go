@@ -50,6 +50,7 @@ host that init was given with the listeners' ports, unless --lookup-url and
 	}
 	kek := addKEKFlags(cmd)
 	var f serveFlags
+	p.addErasureFlag(cmd)
 	cmd.Flags().StringVar(&f.listen, "listen", ":8443", "address of the listener for lookups")
 	cmd.Flags().StringVar(&f.opsListen, "ops-listen", ":8444", "address of the listener for enrolment, health and metrics")
 	cmd.Flags().IntVar(&f.keepLookups, "keep-lookups", 366, "for how many days it is kept which lane asked when (see audit lookups); 0: not at all")

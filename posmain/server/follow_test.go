@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -47,6 +49,7 @@ type chain struct {
 	server  *server.Server
 	acked   chan central.Ack
 	url     string
+	dir     string // of the shop's log
 }
 
 func newChain(t *testing.T) *chain {
@@ -54,7 +57,8 @@ func newChain(t *testing.T) *chain {
 	c := &chain{t: t, central: servertest.Start(t, nil), acked: make(chan central.Ack)}
 	own := c.central.Enrol(t, "12", "")
 	var err error
-	if c.store, err = server.Open(t.Context(), filepath.Join(t.TempDir(), "log.db")); err != nil {
+	c.dir = t.TempDir()
+	if c.store, err = server.Open(t.Context(), filepath.Join(c.dir, "log.db")); err != nil {
 		t.Fatal(err)
 	}
 	if c.server, err = server.New(server.Config{Credentials: own, Store: c.store, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}); err != nil {
@@ -166,6 +170,62 @@ func TestFollowsARealCentral(t *testing.T) {
 	}
 	if _, err := c.lane(c.central.Enrol(t, "12", "1")).Put(t.Context(), b.ID.String(), marshal(t, b)); err != nil {
 		t.Errorf("enrolled again: %v", err)
+	}
+}
+
+// An erasure at central takes the person out of the shop's baskets, also of those that
+// come later, and the certificate says so; the next swipe is answered opted-out.
+func TestErasureReachesTheShop(t *testing.T) {
+	c := newChain(t)
+	ann, annCard := c.card("4111111111111111")
+	lane := c.lane(c.central.Enrol(t, "12", "1"))
+	c.central.Enrol(t, "13", "") // a shop that is switched off
+	put := func(b basket.Basket) {
+		t.Helper()
+		if _, err := lane.Put(t.Context(), b.ID.String(), marshal(t, b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, late := storetest.Resolved(storetest.Basket(1), ann, annCard), storetest.Resolved(storetest.Basket(2), ann, annCard)
+	put(first)
+	acme := store.Tenant{ID: 1, Name: servertest.Tenant}
+	done, err := c.central.Store.Erase(t.Context(), store.Act{At: time.Now()}, acme, store.Erasing{DeIdent: annCard}, false, func([]store.ErasureLine) error { return nil })
+	c.done(errors.Join(err, c.central.Store.Scrub(t.Context())))
+	put(late)
+	for _, id := range []basket.ID{first.ID, late.ID} {
+		tr, err := c.store.Trace(t.Context(), id)
+		if err != nil || len(tr.Revisions) != 1 || tr.Revisions[0].State != identity.OptedOut || !tr.Revisions[0].Intact() || bytes.Contains(tr.Revisions[0].Body, []byte(annCard)) {
+			t.Errorf("basket %v: %+v, %v", id, tr, err)
+		}
+	}
+	cert, err := c.central.Store.ErasureCertificate(t.Context(), 1, done.Number)
+	if err != nil || len(cert.Shops) != 2 || cert.Shops[0].State != store.Acknowledged || cert.Shops[1].State != store.Outstanding || cert.Outstanding != 1 {
+		t.Errorf("certificate %+v, %v", cert, err)
+	}
+	secret, err := tid.FromCanonical(tid.Payment, []byte("4111111111111111"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secret.Wipe()
+	if a, err := c.central.Server.Directory().Resolve(t.Context(), servertest.Tenant, secret); err != nil || a.State != identity.OptedOut {
+		t.Errorf("the next swipe: %+v, %v", a, err)
+	}
+	// What told of her household is in no file of the shop, nor her pseudonym with central.
+	mac := annCard.MAC()
+	for _, dir := range []string{filepath.Dir(c.central.Database), c.dir} {
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, path := range files {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(text, []byte(ann.String())) || bytes.Contains(text, mac[:]) {
+				t.Errorf("%s holds what was erased", path)
+			}
+		}
 	}
 }
 

@@ -179,13 +179,16 @@ func blankBasket(tx *sql.Tx, n, at int64) error {
 	if err != nil {
 		return err
 	}
+	// What is left may hold none of the ids that stood beside the erased ones.
+	if _, err := tx.Exec(`DELETE FROM mentions WHERE basket = $1`, n); err != nil {
+		return err
+	}
 	for _, r := range revisions {
 		if err := blankRevision(tx, n, r, at, gone); err != nil {
 			return err
 		}
 	}
-	_, err = tx.Exec(`DELETE FROM mentions WHERE basket = $1 AND id IN (SELECT id FROM erased)`, n)
-	return err
+	return nil
 }
 
 func blankRevision(tx *sql.Tx, n, revision, at int64, gone map[string]bool) error {
@@ -194,6 +197,9 @@ func blankRevision(tx *sql.Tx, n, revision, at int64, gone map[string]bool) erro
 		return err
 	}
 	body, b, err := blank(old, func(id string) bool { return gone[id] })
+	if err == nil {
+		err = keepMentions(tx, n, &b)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"posd/central/server"
 	"posd/central/server/directory"
+	"posd/central/server/erasures"
 	"posd/central/server/store"
 )
 
@@ -29,6 +30,8 @@ type Central struct {
 	// Flush, if not nil, has the running server write what it saw of lanes and has
 	// not written yet.
 	Flush func(context.Context) error
+	// Erasures is the ledger of what is erased; without one nothing is.
+	Erasures erasures.Ledger
 	// Scratch is the folder of files that are too large for memory.
 	Scratch string
 	// Changed is called after each operation that changed something. It is nil where no
@@ -64,6 +67,9 @@ func (c *Central) operations() []operation {
 		does("households.split", c.split),
 		does("households.undo", c.undo),
 		does("households.ledger", c.ledger),
+		does("erase", c.erase),
+		does("erase.lift", c.lift),
+		does("erase.certificate", c.erasureCertificate),
 		streams("keys.mapping", c.mapping),
 		does("audit.list", c.audit),
 		does("audit.verify", c.verifyAudit),

@@ -60,6 +60,9 @@ type rowWriter struct {
 }
 
 func (w *rowWriter) row(t *store.ExportedTID) error {
+	if len(t.Sealed) == 0 {
+		return nil // it was erased
+	}
 	e := rows.Export{HHID: t.HHID, Kind: t.Kind, DeIdent: t.DeIdent, DeIdentVersion: t.DeIdentVersion, OptedOut: t.OptedOut}
 	if w.request.WithTIDs {
 		var err error

@@ -94,16 +94,20 @@ func (m *memory) keep(ctx context.Context, change uint64, after int) error {
 	if m.path == "" {
 		return nil
 	}
+	erased := m.erased.Swap(false)
 	table, kept := m.table.Load(), m.kept.Load()
 	err := table.Load(ctx)
 	s, ahead := table.Size(), int(change-min(kept, change))
-	if err == nil && (s.Recent >= max(after, s.Keys/mergeShare) || ahead > 0 && ahead >= max(after, s.Keys/tailShare)) {
+	if err == nil && (erased || s.Recent >= max(after, s.Keys/mergeShare) || ahead > 0 && ahead >= max(after, s.Keys/tailShare)) {
 		if err = table.Merge(ctx, change); err == nil {
 			m.kept.CompareAndSwap(kept, change) // or it was lost meanwhile
 		}
 	}
 	if errors.Is(err, index.ErrSnapshot) {
 		m.lost.Store(true)
+	}
+	if err != nil && erased {
+		m.erased.Store(true)
 	}
 	return err
 }

@@ -139,10 +139,11 @@ type memory struct {
 	key         []byte
 	*macs
 
-	table atomic.Pointer[index.Table]
-	lost  atomic.Bool   // the snapshot of the table cannot be used
-	path  string        // of the snapshots of the table; "": there are none
-	kept  atomic.Uint64 // the change that the last of them goes up to
+	table  atomic.Pointer[index.Table]
+	lost   atomic.Bool   // the snapshot of the table cannot be used
+	erased atomic.Bool   // the snapshot of the table may hold what was erased
+	path   string        // of the snapshots of the table; "": there are none
+	kept   atomic.Uint64 // the change that the last of them goes up to
 
 	applying sync.Mutex // held while the table follows the store
 
@@ -195,6 +196,9 @@ func (m *memory) apply(ctx context.Context, s Store, e store.Entry) error {
 	table := m.table.Load()
 	if v != inSideTable && table.PutIfAbsent(k, v) == v {
 		return nil
+	}
+	if e.OptedOut {
+		defer m.erased.Store(true) // once it is in the table
 	}
 	all, err := s.EntriesWithPrefix(ctx, m.tenant, [8]byte(e.Fingerprint[:8]))
 	if err != nil {

@@ -264,6 +264,7 @@ type Paired struct {
 	Same     int `json:"same"`     // it is there
 	Older    int `json:"older"`    // what the database says is newer
 	Foreign  int `json:"foreign"`  // the household is another retailer's
+	Erased   int `json:"erased"`   // the card or the household was erased
 }
 
 // TakePairs has cards which came, or moved, after the backup that a database was made
@@ -308,6 +309,10 @@ func takePair(tx *sql.Tx, tenant int64, p Pair, restored, backup time.Time, done
 	}
 	there := err == nil
 	e, err := byDeIdent(tx, tenant, p.DeIdentTID)
+	if erased, err := anyErased(tx, tenant, string(p.DeIdentTID), p.HHID.String()); err != nil || erased {
+		done.Erased += bit(erased)
+		return nil, err
+	}
 	if errors.Is(err, ErrNoTID) {
 		done.Expected++
 		return nil, expect(tx, tenant, p)
@@ -388,4 +393,5 @@ func (p *Paired) Add(q Paired) {
 	p.Same += q.Same
 	p.Older += q.Older
 	p.Foreign += q.Foreign
+	p.Erased += q.Erased
 }

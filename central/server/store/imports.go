@@ -331,7 +331,7 @@ func (s *SQL) ImportRows(ctx context.Context, by Act, i Import, batch []ImportRo
 }
 
 func refusal(err error) bool {
-	return errors.Is(err, ErrNoHousehold) || errors.Is(err, ErrNoTID) || errors.Is(err, ErrForeignHousehold)
+	return errors.Is(err, ErrNoHousehold) || errors.Is(err, ErrNoTID) || errors.Is(err, ErrForeignHousehold) || errors.Is(err, ErrErased)
 }
 
 // importer stores rows in a transaction.
@@ -359,6 +359,9 @@ func (w *importer) row(r *ImportRow) error {
 	if !known && (!errors.Is(err, ErrNoTID) || r.DeIdent != "") {
 		return err
 	}
+	if known && e.HHID.IsZero() {
+		return w.erased(r)
+	}
 	to, err := w.household(r, e, known)
 	if err != nil {
 		return err
@@ -377,6 +380,15 @@ func (w *importer) row(r *ImportRow) error {
 	if r.OptedOut && !e.OptedOut {
 		return optOut(w.tx, e)
 	}
+	return nil
+}
+
+// erased leaves a card as it is that was erased; a row may say that of it.
+func (w *importer) erased(r *ImportRow) error {
+	if !r.OptedOut {
+		return ErrErased
+	}
+	w.p.Kept++
 	return nil
 }
 
@@ -418,6 +430,9 @@ func (w *importer) household(r *ImportRow, e Entry, known bool) (identity.HHID, 
 	id, err := resolve(w.tx, w.i.Tenant, r.HHID)
 	if !errors.Is(err, ErrNoHousehold) || !r.Create {
 		return id, err
+	}
+	if erased, err := isErased(w.tx, w.i.Tenant, r.HHID.String()); err != nil || erased {
+		return id, errors.Join(err, ErrErased)
 	}
 	if _, _, err := owner(w.tx, r.HHID); err == nil {
 		return id, ErrForeignHousehold

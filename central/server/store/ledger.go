@@ -436,16 +436,8 @@ func tell(tx *sql.Tx, tenant int64, id string, hhid identity.HHID, erased bool, 
 	}
 	_, err := tx.Exec(`INSERT INTO facts (tenant, id, hhid, erased, change) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (tenant, id) DO UPDATE SET hhid = excluded.hhid, erased = excluded.erased, change = excluded.change`,
-		tenant, id, now, truth(erased), int64(change))
+		tenant, id, now, bit(erased), int64(change))
 	return err
-}
-
-// truth is how a column keeps it.
-func truth(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func orNull(id identity.HHID) any {

@@ -253,6 +253,9 @@ func (s *SQL) DeIdentPairs(ctx context.Context, tenant int64, from, to int, afte
 // byDeIdent finds a TID by its pseudonym, of whichever version.
 func byDeIdent(tx *sql.Tx, tenant int64, d identity.DeIdentTID) (Entry, error) {
 	mac := d.MAC()
+	if mac == ([16]byte{}) { // that of cards which were erased
+		return Entry{}, ErrNoTID
+	}
 	e, err := one(tx.QueryRow(`SELECT `+entryColumns+` FROM tids WHERE tenant = $1 AND deident = $2 AND deident_version = $3`, tenant, mac[:], d.Version()))
 	if !errors.Is(err, ErrNoTID) {
 		return e, err

@@ -406,6 +406,20 @@ type Store interface {
 	// ErrNoMachine.
 	Acknowledge(ctx context.Context, who enroll.Name, ack central.Ack, now time.Time) error
 
+	// Erase erases a card, or a household with all its cards: what is stored of it is
+	// overwritten, POS main computers are told, and the card's fingerprint stays, by which
+	// it counts as opted out. The lines for the erasure ledger are given to keep before
+	// anything is done; with preview nothing is. ErrNoTID, ErrNoHousehold, ErrErased.
+	// Scrub ends it.
+	Erase(ctx context.Context, by Act, tenant Tenant, what Erasing, preview bool, keep func([]ErasureLine) error) (Erasure, error)
+	// Lift has the owner of a card recognised again. ErrNoTID, ErrNotErased.
+	Lift(ctx context.Context, by Act, tenant Tenant, t TID, keep func([]ErasureLine) error) (Entry, error)
+	// ErasureCertificate tells which POS main computers are done with an erasure.
+	// ErrNoErasure.
+	ErasureCertificate(ctx context.Context, tenant int64, number uint64) (ErasureCertificate, error)
+	// ReplayErasures erases again what an erasure ledger says, after a restore.
+	ReplayErasures(ctx context.Context, by Act, lines []ErasureLine) (Replayed, error)
+
 	// Alarms gives all alarms whose id is above after, in their order. One that
 	// comes again for the same machine within an hour is kept once.
 	Alarms(ctx context.Context, after int64) ([]Alarm, error)

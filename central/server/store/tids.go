@@ -41,6 +41,8 @@ func (s *SQL) Link(ctx context.Context, by Act, t TID, to identity.HHID) (e Entr
 		}
 		e, err = find(tx, t)
 		switch {
+		case err == nil && e.HHID.IsZero():
+			err = ErrErased
 		case errors.Is(err, ErrNoTID) && to.IsZero():
 			e, err = s.addNew(tx, t)
 		case errors.Is(err, ErrNoTID):
