@@ -27,6 +27,7 @@ test: vet
 	$(GO) test ./...
 	@command -v systemd-analyze >/dev/null || echo "SKIPPED: systemd-analyze is not installed, so systemd itself did not look at the units"
 	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo "SKIPPED: PostgreSQL is not installed, so everything was tested on SQLite only"
+	@command -v promtool >/dev/null || echo "SKIPPED: promtool is not installed, so Prometheus itself did not look at alerts and dashboard"
 	@command -v systemd-hwdb >/dev/null || echo "SKIPPED: systemd-hwdb is not installed, so systemd itself did not look at the hardware database"
 	@[ "$$(id -u)" = 0 ] && echo "SKIPPED: a port without permission, and processes that may not be looked into: root may do both" || \
 	  echo "SKIPPED: nodes and messages of others, which only root can make"
@@ -72,6 +73,9 @@ tools:
 	@command -v redis-server >/dev/null || { \
 	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends redis-server; }
+	@command -v promtool >/dev/null || { \
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$sudo apt-get update -q && $$sudo apt-get install -qy --no-install-recommends prometheus; }
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
