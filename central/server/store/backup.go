@@ -339,7 +339,7 @@ func takePair(tx *sql.Tx, tenant int64, p Pair, restored, backup time.Time, done
 		return nil, nil
 	}
 	if !there {
-		if err := makeHousehold(tx, tenant, to, p.At); err != nil {
+		if err := makeHousehold(tx, tenant, to, madeAt(p.At)); err != nil {
 			return nil, err
 		}
 	}
@@ -373,7 +373,7 @@ func expected(tx *sql.Tx, t TID) (id identity.HHID, ok bool, err error) {
 	}
 	switch of, _, err := owner(tx, id); {
 	case errors.Is(err, ErrNoHousehold):
-		return id, true, makeHousehold(tx, t.Tenant, id, t.CreatedAt)
+		return id, true, makeHousehold(tx, t.Tenant, id, madeAt(t.CreatedAt))
 	case err != nil || of != t.Tenant:
 		return id, false, err
 	}
@@ -381,8 +381,8 @@ func expected(tx *sql.Tx, t TID) (id identity.HHID, ok bool, err error) {
 	return id, err == nil, err
 }
 
-func makeHousehold(tx *sql.Tx, tenant int64, id identity.HHID, at time.Time) error {
-	_, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3)`, id[:], tenant, at.UnixMilli())
+func makeHousehold(tx *sql.Tx, tenant int64, id identity.HHID, ms int64) error {
+	_, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3)`, id[:], tenant, ms)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 func begin(t *testing.T, s Store, job byte, alone bool) Import {
 	t.Helper()
 	i, resumed, err := s.BeginImport(t.Context(), act(start), [16]byte{job}, 1, alone)
-	if err != nil || resumed || i.Tenant != 1 || !i.BegunAt.Equal(start) || i.Key == [32]byte{} {
+	if err != nil || resumed || i.Tenant != 1 || !i.BegunAt.After(start) || i.BegunAt.After(start.Add(time.Minute)) || i.Key == [32]byte{} {
 		t.Fatalf("begin: %+v, %v, %v", i, resumed, err)
 	}
 	return i
@@ -79,7 +79,7 @@ func testImportRows(t *testing.T, open func() Store) {
 	}
 	// It goes on where it was, with the same families.
 	resumed, ok, err := open().BeginImport(t.Context(), act(start.Add(time.Hour)), [16]byte{1}, 1, true)
-	if err != nil || !ok || resumed.Position != p || resumed.Key != i.Key || !resumed.BegunAt.Equal(start) {
+	if err != nil || !ok || resumed.Position != p || resumed.Key != i.Key || !resumed.BegunAt.Equal(i.BegunAt) {
 		t.Errorf("resumed %+v, %v, %v", resumed, ok, err)
 	}
 	_, _, err = s.ImportRows(t.Context(), act(start), resumed, []ImportRow{to(9, 5, identity.HHID{}), to(10, 6, identity.HHID{})}, p)
@@ -142,7 +142,7 @@ func testImportBulk(t *testing.T, open func() Store) {
 		t.Errorf("entries %+v, %v", entries, err)
 	}
 	h, err := s.Household(t.Context(), 1, identity.HHID{2})
-	if err != nil || len(h.Cards) != 2 || !h.CreatedAt.Equal(start) || h.Cards[0].OptedOut == h.Cards[1].OptedOut {
+	if err != nil || len(h.Cards) != 2 || !h.CreatedAt.Equal(i.BegunAt) || h.Cards[0].OptedOut == h.Cards[1].OptedOut {
 		t.Errorf("household %+v, %v", h, err)
 	}
 	if e, err := s.LinkDeIdent(t.Context(), act(start), 1, deident(3), identity.HHID{1}); err != nil || e.HHID != (identity.HHID{1}) {
@@ -202,4 +202,29 @@ func testExport(t *testing.T, open func() Store) {
 		t.Errorf("got %v", err)
 	}
 	must(t, s.Export(t.Context(), 2, func(*ExportedTID) error { return boom }))
+}
+
+// A card that a lane shows in the very moment that an import begins keeps the household
+// that the lane was told.
+func testImportMeetsALane(t *testing.T, open func() Store) {
+	s := open()
+	i := begin(t, s, 1, false)
+	other := begin(t, s, 2, false)
+	if i.BegunAt.Equal(other.BegunAt) {
+		t.Error("two imports began at the same time")
+	}
+	card := sample(1)
+	card.CreatedAt = i.BegunAt
+	told, _, err := s.Add(t.Context(), card)
+	must(t, err)
+	p, _, err := s.ImportRows(t.Context(), act(start), i, []ImportRow{to(1, 5, identity.HHID{}), to(2, 5, identity.HHID{})}, Position{Phase: Linewise, Lines: 2})
+	must(t, err)
+	if p.Kept != 1 || p.Added != 1 || p.Moved != 0 {
+		t.Errorf("position %+v", p)
+	}
+	for n := range uint32(2) {
+		if got := household(t, s, n+1); got != told.HHID {
+			t.Errorf("card %d is in %v, the lane was told %v", n+1, got, told.HHID)
+		}
+	}
 }

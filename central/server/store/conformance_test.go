@@ -38,6 +38,7 @@ func conform(t *testing.T, database func(t *testing.T) (open func() Store), empt
 		"households":      testHouseholds,
 		"import":          testImportRows,
 		"import ids":      testImportTakenID,
+		"import at once":  testImportMeetsALane,
 		"bulk import":     testImportBulk,
 		"export":          testExport,
 		"restore":         func(t *testing.T, open func() Store) { testRestore(t, open, empty(t)) },

@@ -151,9 +151,13 @@ func (s *SQL) addNew(tx *sql.Tx, t TID) (Entry, error) {
 
 // addHousehold makes a household without cards.
 func (s *SQL) addHousehold(tx *sql.Tx, tenant int64, at time.Time) (identity.HHID, error) {
+	return s.householdAt(tx, tenant, madeAt(at))
+}
+
+func (s *SQL) householdAt(tx *sql.Tx, tenant, ms int64) (identity.HHID, error) {
 	for range 4 {
 		id := s.newHHID()
-		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3) ON CONFLICT (hhid) DO NOTHING`, id[:], tenant, at.UnixMilli())
+		done, err := tx.Exec(`INSERT INTO households (hhid, tenant, created_at) VALUES ($1, $2, $3) ON CONFLICT (hhid) DO NOTHING`, id[:], tenant, ms)
 		if err != nil {
 			return identity.HHID{}, err
 		}
