@@ -38,6 +38,7 @@ NOCGO := ./aamva ./gs1 ./tid ./identity ./strictjson ./enctid ./scanner ./msr ./
 test-all: tools vet
 	CGO_ENABLED=0 $(GO) build $(NOCGO)
 	POSD_TEST_ALL=1 $(GO) test -race -timeout 40m ./...
+	$(GO) test -run AllocateNothing ./central/server # which the race detector cannot tell
 	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-bench
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-unprivileged
 	@POSD_TEST_ALL=1 $(MAKE) --no-print-directory test-vm
